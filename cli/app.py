@@ -1,0 +1,54 @@
+"""The `rosetta` command. Its commands load torch when they run, not when their help is shown."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import check, compare, demo, distill, embed, inspect, schema, train, validate
+
+app = typer.Typer(
+    name="rosetta",
+    help="Share a latent space without sharing the data: Rosetta-point bundles and anchored VAE training.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from rosetta.verbs.software import versions
+
+        typer.echo(f"rosetta {versions()['rosetta']}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+app.command("demo")(demo.demo)
+app.command("train")(train.train)
+app.command("distill")(distill.distill)
+app.command("validate")(validate.validate)
+app.command("inspect")(inspect.inspect)
+app.command("embed")(embed.embed)
+app.command("check")(check.check)
+app.command("compare")(compare.compare)
+app.add_typer(schema.app, name="schema")
+
+
+def main() -> None:
+    """Run the command line."""
+    from .errors import exit_on_error
+
+    with exit_on_error():
+        app()

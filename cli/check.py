@@ -1,0 +1,48 @@
+"""`rosetta check`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .errors import exit_on_error
+from .options import BundlePath, Device, DeviceOption, Json, Model, Seed
+from .render import emit, facts
+
+if TYPE_CHECKING:
+    from rosetta.schemas.reports import CheckReport
+
+
+def check(
+    model: Model,
+    bundle: BundlePath,
+    threshold: Annotated[
+        float, typer.Option(help="Largest unexplained variance that counts as aligned, at its interval's upper end.")
+    ] = 0.5,
+    seed: Seed = 0,
+    device: DeviceOption = Device.auto,
+    json: Json = False,
+) -> None:
+    """Prove on a bundle's check pairs that MODEL is in its latent space.
+
+    Exit code: 0 aligned, 1 not aligned, 2 unusable input.
+    """
+    with exit_on_error():
+        from rosetta.verbs.check import check as run
+
+        report = run(model, bundle, threshold=threshold, seed=seed, device=device.value)
+        emit(report, as_json=json, text=lambda: _show(report))
+        raise typer.Exit(0 if report.verdict == "aligned" else 1)
+
+
+def _show(report: CheckReport) -> None:
+    missed = report.unexplained_variance
+    facts([
+        ("verdict", f"{report.verdict.upper()}: {report.reason}"),
+        ("check pairs", f"{report.n_checks}, never trained on"),
+        ("unexplained variance", f"{missed.value:.4f} (95 % interval {missed.low:.4f} to {missed.high:.4f}; 0 is perfect)"),
+        ("permuted pairing", f"{report.null:.2f} on average (p = {report.p_value:.4f})"),
+        ("error", f"{report.rms_over_sd:.3f} of the space's standard deviation"),
+        ("retrieval", f"{report.retrieval_top1:.0%} of check pairs are nearest to their own stored latent"),
+    ])  # fmt: skip

@@ -1,0 +1,37 @@
+"""`rosetta embed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import exit_on_error
+from .options import Data, Device, DeviceOption, Features, Force, Json, Model
+from .render import emit, facts
+
+
+def embed(
+    model: Model,
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="Z.npy", help="The file of latents to write.")],
+    features: Features = None,
+    device: DeviceOption = Device.auto,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write the latents of DATA: posterior means, one row an item."""
+    with exit_on_error():
+        from rosetta.verbs.embed import embed as run
+
+        report = run(model, data, output, features=features, device=device.value, force=force)
+        emit(
+            report,
+            as_json=json,
+            text=lambda: facts([
+                ("latents", report.latents),
+                ("shape", f"{report.n_items:,} items × {report.n_dims} dimensions"),
+                ("speed", f"{report.rows_per_s:,.0f} rows/s"),
+            ]),
+        )  # fmt: skip

@@ -1,0 +1,51 @@
+"""From an exception to one clear message on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+INTERRUPTED = 130
+BUG = 70  # an error of ours, not of the user
+TRACEBACK = "ROSETTA_TRACEBACK"  # set in the environment, it shows where an error came from
+
+
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """Turn what a user can mend, an interruption and a lack of memory or disk into a message and an exit code."""
+    from rosetta.errors import RosettaError
+
+    if os.environ.get(TRACEBACK):
+        yield
+        return
+    try:
+        yield
+    except RosettaError as error:
+        _stop(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _stop("interrupted; what was not finished was removed", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        raise typer.Exit(1) from None
+    except MemoryError as error:
+        _stop(f"there is not enough memory for this ({error or 'out of memory'}): use less data or smaller layers", 2)
+    except OSError as error:
+        where = f" at {error.filename}" if error.filename else ""
+        _stop(f"the system refused{where}: {error.strerror or error}", 2)
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        _stop(
+            f"this should not happen and is a bug of Rosetta ({type(error).__name__}: {error}). "
+            f"Please report it, with what {TRACEBACK}=1 shows for the same command",
+            BUG,
+        )
+
+
+def _stop(message: str, code: int) -> None:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,65 @@
+"""What commands print: one JSON document on stdout, or text and tables; progress on stderr, and only to a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rosetta.schemas.record import Record
+    from rosetta.training.loop import Progress
+
+
+def emit(record: Record, *, as_json: bool, text: Callable[[], None]) -> None:
+    """Print the record as JSON, or call `text` to print it for a person."""
+    if as_json:
+        typer.echo(record.model_dump_json(indent=2))
+    else:
+        text()
+
+
+def note(message: str) -> None:
+    """Print something by the way, to stderr."""
+    typer.echo(message, err=True)
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> None:
+    """Print names and values in two columns."""
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        typer.echo(f"{name:<{width}}  {value}")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, the first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    for number, row in enumerate([header, *rows]):
+        cells = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        typer.echo("  ".join(cells).rstrip())
+        if number == 0:
+            typer.echo("  ".join("─" * w for w in widths))
+
+
+@contextmanager
+def training_progress(label: str) -> Iterator[Callable[[Progress], None]]:
+    """Yield what shows the progress of a training: a bar with rows/s on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, rate="")
+
+        def show(progress: Progress) -> None:
+            rate = f"epoch {progress.epoch}, {progress.rows_per_s:,.0f} rows/s"
+            bar.update(task, completed=progress.n_rows_done, total=progress.n_rows, rate=rate)
+
+        yield show

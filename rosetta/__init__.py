@@ -1,0 +1,69 @@
+"""Rosetta: share a latent space without sharing the data.
+
+::
+
+    sources → preprocessing → models → embed → distill(selection, origins) → bundle
+                                                                               │
+    compare(metrics) ← check ← train(anchors) ← preprocessing ← validate(rules)┘
+
+Alice trains a VAE and distils a bundle of Rosetta points, (input, latent) pairs. Bob trains on his own data,
+anchored to her bundle, and his latents are in her coordinates.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rosetta.bundle import Bundle
+    from rosetta.errors import RosettaError
+    from rosetta.objectives.anchors import AnchorLoss
+    from rosetta.verbs.check import check
+    from rosetta.verbs.compare import compare
+    from rosetta.verbs.distill import distill
+    from rosetta.verbs.embed import embed, latents_of
+    from rosetta.verbs.inspect import inspect
+    from rosetta.verbs.train import train
+    from rosetta.verbs.validate import validate
+
+_HOMES = {
+    "AnchorLoss": "rosetta.objectives.anchors",
+    "Bundle": "rosetta.bundle",
+    "RosettaError": "rosetta.errors",
+    "check": "rosetta.verbs.check",
+    "compare": "rosetta.verbs.compare",
+    "distill": "rosetta.verbs.distill",
+    "embed": "rosetta.verbs.embed",
+    "inspect": "rosetta.verbs.inspect",
+    "latents_of": "rosetta.verbs.embed",
+    "train": "rosetta.verbs.train",
+    "validate": "rosetta.verbs.validate",
+}
+
+__all__ = [
+    "AnchorLoss",
+    "Bundle",
+    "RosettaError",
+    "check",
+    "compare",
+    "distill",
+    "embed",
+    "inspect",
+    "latents_of",
+    "train",
+    "validate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for, so that `import rosetta` loads neither torch nor HDF5."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rosetta' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

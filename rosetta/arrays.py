@@ -1,0 +1,99 @@
+"""Checks that every array from outside passes, and where numbers are computed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rosetta.errors import SourceError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.floating[Any]]
+
+ROWS_A_BLOCK = 4096  # finiteness is checked in blocks, so that no copy of all the data is made
+
+
+def check_items(array: Array, *, where: str) -> Array:
+    """Return `array` unchanged if it holds items along its first axis.
+
+    Parameters
+    ----------
+    array : array, shape (n_items, …)
+        Real numbers, at least two items of at least one number each.
+    where : str
+        What the array is called in messages.
+
+    Raises
+    ------
+    SourceError
+        For objects, strings, complex numbers or dates; for fewer than two items or items without
+        numbers; for NaN or infinity, with the first row that holds one.
+    """
+    if array.dtype.kind not in "fiub":
+        raise SourceError(
+            f"{where} has dtype {array.dtype}, but items must be real numbers (float, integer or bool). "
+            "Convert it to a numeric array and save it again."
+        )
+    if array.ndim < 2:
+        raise SourceError(
+            f"{where} has shape {array.shape}, but items need a shape of at least two axes, (n_items, …). "
+            "For one number an item, reshape it to (n_items, 1)."
+        )
+    if array.size == 0 or len(array) < 2:
+        raise SourceError(f"{where} has shape {array.shape}: at least two items of one number are needed")
+    row = first_nonfinite_row(array)
+    if row is not None:
+        raise SourceError(
+            f"{where} holds NaN or infinity, the first in row {row} (counted from 0). "
+            "Remove or fill such rows before you pass the data."
+        )
+    return array
+
+
+def first_nonfinite_row(array: Array) -> int | None:
+    """Return the number of the first row of `array`, shape (n_rows, …), with NaN or infinity, if any."""
+    if array.dtype.kind != "f":
+        return None
+    for start in range(0, len(array), ROWS_A_BLOCK):
+        block = array[start : start + ROWS_A_BLOCK]
+        finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+        if not finite.all():
+            return start + int(finite.argmin())
+    return None
+
+
+def flat(array: Array) -> Array:
+    """Return `array`, shape (n_items, …), as a view of shape (n_items, n_features)."""
+    return array.reshape(len(array), math.prod(array.shape[1:]))
+
+
+def total_sd(latents: Floats) -> float:
+    """Return the total standard deviation of `latents`, shape (n_items, n_dims): the root of the trace."""
+    return float(np.sqrt(latents.astype(np.float64).var(axis=0).sum()))
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the torch device that ``auto``, ``cpu``, ``cuda`` or ``mps`` stands for.
+
+    Raises
+    ------
+    UsageError
+        If the name is another one, or this machine has no such device.
+    """
+    import torch
+
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next((d for d in ("cuda", "mps") if present[d]), "cpu")
+    if name not in present:
+        raise UsageError(f"no device called {name!r}. Known: auto, cpu, cuda, mps.")
+    if not present[name]:
+        here = ", ".join(d for d, is_here in present.items() if is_here)
+        raise UsageError(f"device {name!r} was asked for, but this machine and its torch offer only {here}")
+    return torch.device(name)

@@ -1,0 +1,148 @@
+"""A bundle in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from rosetta.arrays import Array, Floats, total_sd
+from rosetta.bundle import integrity, layout
+from rosetta.bundle.digest import manifest_digest
+from rosetta.bundle.manifest import check_version, parse_json, validate_schema
+from rosetta.bundle.reader import RawBundle, read_raw
+from rosetta.errors import BundleError
+from rosetta.schemas.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Rosetta pairs with their manifest.
+
+    Attributes
+    ----------
+    manifest : rosetta.schemas.manifest.Manifest
+        What the pairs mean and where they come from.
+    manifest_bytes : bytes
+        The manifest as it stands in the file.
+    arrays : mapping of str to array
+        Every array of the file by its HDF5 path, read-only.
+    """
+
+    manifest: Manifest
+    manifest_bytes: bytes
+    arrays: Mapping[str, Array]
+
+    @classmethod
+    def open(cls, path: str | PathLike[str]) -> Bundle:
+        """Read a bundle and make sure that it is whole.
+
+        The file's form, the manifest and every digest are checked; for all that `rosetta validate` checks
+        beyond that, such as the meaning of the numbers, use `rosetta.validate`.
+
+        Raises
+        ------
+        SourceError
+            If there is no such file or it cannot be read.
+        BundleError
+            With the rule that the file breaks; UnsafeFileError if it is not of the closed form.
+        """
+        return cls.from_raw(read_raw(Path(path)))
+
+    @classmethod
+    def from_raw(cls, raw: RawBundle) -> Bundle:
+        """Return the bundle in a file that was read, or raise BundleError with the first rule it breaks."""
+        check_version(raw.attributes)
+        if raw.manifest is None:
+            raise BundleError("RZ-V102", layout.MANIFEST, "the file has no manifest")
+        value = parse_json(raw.manifest)
+        problems, manifest = validate_schema(value)
+        if manifest is None:
+            raise BundleError("RZ-V106", *problems[0])
+        for rule, find in integrity.CHECKS.items():
+            for location, message in find(manifest, value, raw):
+                raise BundleError(rule, location, message)
+        return cls(manifest, raw.manifest, raw.arrays)
+
+    @property
+    def inputs(self) -> Array:
+        """All inputs, anchors and checks, shape (n_pairs, …)."""
+        return self.arrays[layout.INPUTS]
+
+    @property
+    def latents(self) -> Floats:
+        """The sender's posterior means of the inputs, shape (n_pairs, n_dims)."""
+        return self.arrays[layout.LATENTS]
+
+    @property
+    def latents_sd(self) -> Floats | None:
+        """The sender's posterior standard deviations, shape (n_pairs, n_dims), if the bundle has them."""
+        return self.arrays.get(layout.LATENTS_SD)
+
+    @property
+    def weights(self) -> Floats | None:
+        """Share of the sender's items that each pair stands for, shape (n_pairs,), if the bundle has them."""
+        return self.arrays.get(layout.WEIGHTS)
+
+    @property
+    def is_anchor(self) -> npt.NDArray[np.bool_]:
+        """Which pairs are for training, shape (n_pairs,); the others are check pairs."""
+        return self.arrays[layout.ROLES] == layout.ANCHOR
+
+    @property
+    def anchor_inputs(self) -> Array:
+        """Inputs of the anchor pairs, shape (n_anchors, …)."""
+        return self.inputs[self.is_anchor]
+
+    @property
+    def anchor_latents(self) -> Floats:
+        """Latents of the anchor pairs, shape (n_anchors, n_dims)."""
+        return self.latents[self.is_anchor]
+
+    @property
+    def check_inputs(self) -> Array:
+        """Inputs of the check pairs, shape (n_checks, …)."""
+        return self.inputs[~self.is_anchor]
+
+    @property
+    def check_latents(self) -> Floats:
+        """Latents of the check pairs, shape (n_checks, n_dims)."""
+        return self.latents[~self.is_anchor]
+
+    @property
+    def space_mean(self) -> Floats | None:
+        """Mean of all the sender's latents, shape (n_dims,), if the bundle has it."""
+        return self.arrays.get(layout.SPACE_MEAN)
+
+    @property
+    def space_covariance(self) -> Floats | None:
+        """Covariance of all the sender's latents, shape (n_dims, n_dims), if the bundle has it."""
+        return self.arrays.get(layout.SPACE_COVARIANCE)
+
+    @property
+    def latents_total_sd(self) -> float:
+        """Total standard deviation of the space: from its moments, else from the anchors' latents."""
+        if self.space_covariance is not None:
+            return float(np.sqrt(np.trace(self.space_covariance)))
+        return total_sd(self.anchor_latents)
+
+    @property
+    def space_id(self) -> str:
+        """Identity of the latent space, made once and inherited by every descendant."""
+        return self.manifest.content.space.id
+
+    @property
+    def content_id(self) -> str:
+        """Digest of what the pairs mean, the same however the file is packed and whoever signs it."""
+        return self.manifest.content_id
+
+    @cached_property
+    def bundle_id(self) -> str:
+        """Digest of the manifest's bytes."""
+        return manifest_digest(self.manifest_bytes)
+

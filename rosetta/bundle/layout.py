@@ -1,0 +1,62 @@
+"""The file's tree: the only place that knows HDF5 paths."""
+
+from __future__ import annotations
+
+import re
+
+MANIFEST = "/manifest"
+INPUTS = "/pairs/inputs"
+LATENTS = "/pairs/latents"
+LATENTS_SD = "/pairs/latents_sd"
+WEIGHTS = "/pairs/weights"
+ROLES = "/pairs/roles"
+SPACE_MEAN = "/space/mean"
+SPACE_COVARIANCE = "/space/covariance"
+
+REQUIRED = (INPUTS, LATENTS, ROLES)
+PAIR_ARRAYS = (INPUTS, LATENTS, LATENTS_SD, WEIGHTS, ROLES)
+
+FLOATS = frozenset({"f4", "f8"})
+NUMBERS = frozenset({"f4", "f8", "u1", "i4", "i8"})
+DTYPES: dict[str, frozenset[str]] = {
+    INPUTS: NUMBERS,
+    LATENTS: FLOATS,
+    LATENTS_SD: FLOATS,
+    WEIGHTS: frozenset({"f8"}),
+    ROLES: frozenset({"u1"}),
+    SPACE_MEAN: frozenset({"f8"}),
+    SPACE_COVARIANCE: frozenset({"f8"}),
+}
+
+ANCHOR, CHECK = 0, 1  # values of /pairs/roles
+
+FORMAT_ATTRIBUTE, VERSION_ATTRIBUTE = "format", "format_version"
+LIBVER = ("earliest", "v110")  # superblock 0, and the same bytes for the same content
+
+MAX_MANIFEST_BYTES = 4 * 2**20
+MAX_FILE_BYTES = 4 * 2**30
+MAX_OBJECTS = 256
+
+_STEP_ARRAY = re.compile(r"/preprocessing/[A-Za-z0-9_.-]+")
+_EXTENSION_ARRAY = re.compile(r"/ext/[a-z0-9-]+(\.[a-z0-9-]+)+/[A-Za-z0-9_.-]+")
+_GROUP = re.compile(r"/(pairs|space|preprocessing|ext|ext/[a-z0-9-]+(\.[a-z0-9-]+)+)")
+
+
+def is_array_path(path: str) -> bool:
+    """Whether an array may stand at `path`."""
+    return path in DTYPES or bool(_STEP_ARRAY.fullmatch(path) or _EXTENSION_ARRAY.fullmatch(path))
+
+
+def is_group_path(path: str) -> bool:
+    """Whether a group may stand at `path`."""
+    return bool(_GROUP.fullmatch(path))
+
+
+def step_array(number: int, name: str) -> str:
+    """Return where the array `name` of preprocessing step `number`, counted from 0, stands."""
+    return f"/preprocessing/{number}.{name}"
+
+
+def allowed_dtypes(path: str) -> frozenset[str]:
+    """Return the dtypes that the array at `path` may have."""
+    return DTYPES.get(path, NUMBERS)

@@ -1,0 +1,138 @@
+"""From the manifest's bytes to a record, one refusal at a time (spec §5)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import rfc8785
+from pydantic import ValidationError
+
+from rosetta.bundle import layout
+from rosetta.errors import BundleError
+from rosetta.schemas.manifest import FORMAT, Content, Manifest
+
+SUPPORTED_MAJOR = 1
+SUPPORTED_MINOR = 0
+MAX_DEPTH = 32
+KNOWN_REQUIREMENTS: frozenset[str] = frozenset()
+
+
+def check_version(attributes: dict[str, str]) -> tuple[int, int]:
+    """Return the format version that the root attributes declare, as (major, minor).
+
+    Raises
+    ------
+    BundleError
+        RZ-V101 if it is not a version of this format, or of a major version that this reader does not know.
+    """
+    name, version = attributes.get(layout.FORMAT_ATTRIBUTE), attributes.get(layout.VERSION_ATTRIBUTE, "")
+    major, _, minor = version.partition(".")
+    is_version = major.isdecimal() and minor.isdecimal() and version.isascii() and len(version) < 12
+    if name != FORMAT or not is_version:
+        raise BundleError("RZ-V101", "/", f"attributes say format {name!r}, version {version!r}; expected {FORMAT!r}, '1.0'")
+    if int(major) != SUPPORTED_MAJOR:
+        raise BundleError("RZ-V101", "/", f"format version {version}; this reader knows {SUPPORTED_MAJOR}.x only")
+    return int(major), int(minor)
+
+
+def parse_json(data: bytes) -> dict[str, Any]:
+    """Return the manifest's JSON object.
+
+    Raises
+    ------
+    BundleError
+        RZ-V103 if the bytes are not UTF-8 or not a JSON object, or nested too deep; RZ-V104 for a
+        duplicate key, NaN or infinity, an integer beyond 2^53 or a lone surrogate; RZ-V105 if the bytes
+        are not their own RFC 8785 canonical form.
+    """
+    try:
+        text = data.decode("utf-8")
+        _check_depth(text)
+        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_int=_small)
+    except UnicodeDecodeError as error:
+        raise _problem("RZ-V103", f"it is not UTF-8: {error.reason} at byte {error.start}") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise _problem("RZ-V103", f"it is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise _problem("RZ-V103", f"it is a JSON {type(value).__name__}, not an object")
+    try:
+        canonical = rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeError) as error:
+        raise _problem("RZ-V104", f"it has no canonical form: {error}") from error
+    if canonical != data:
+        at = next((i for i, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b), min(len(canonical), len(data)))
+        raise _problem("RZ-V105", f"its bytes are not RFC 8785 canonical JSON, from byte {at} on")
+    return value
+
+
+def validate_schema(value: dict[str, Any]) -> tuple[list[tuple[str, str]], Manifest | None]:
+    """Return every (JSON pointer, message) that is against the schema, and the record if there is none."""
+    try:
+        return [], Manifest.model_validate(value)
+    except ValidationError as error:
+        return [
+            (layout.MANIFEST + "#" + "".join(f"/{_pointer(part)}" for part in e["loc"]), _message(e["msg"], e["input"]))
+            for e in error.errors(include_url=False)
+        ], None
+
+
+def as_json(record: Manifest | Content) -> dict[str, Any]:
+    """Return a record as the JSON object that stands in the file: absent values are left out."""
+    return record.model_dump(mode="json", exclude_none=True)
+
+
+def canonical(manifest: Manifest) -> bytes:
+    """Return the manifest as RFC 8785 canonical JSON, the bytes of `/manifest`."""
+    return rfc8785.dumps(as_json(manifest))
+
+
+def _message(problem: str, found: object) -> str:
+    shown = json.dumps(found, default=str)
+    return f"{problem}; found {shown if len(shown) <= 80 else shown[:77] + '…'}"
+
+
+def _pointer(part: int | str) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
+def _check_depth(text: str) -> None:
+    """Bound the nesting before the parser recurses; brackets inside strings only make the bound stricter."""
+    depth = deepest = 0
+    in_string = escaped = False
+    for character in text:
+        if in_string:
+            in_string = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_string = True
+        elif character in "{[":
+            depth += 1
+            deepest = max(depth, deepest)
+        elif character in "}]":
+            depth -= 1
+    if deepest > MAX_DEPTH:
+        raise _problem("RZ-V103", f"it is nested {deepest} deep; {MAX_DEPTH} is the most")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise _problem("RZ-V104", f"the key {twice!r} stands twice in one object")
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise _problem("RZ-V104", f"it holds {name}, which is no JSON number")
+
+
+def _small(digits: str) -> int:
+    if len(digits) > 17 or abs(int(digits)) > 2**53:
+        raise _problem("RZ-V104", f"it holds an integer beyond 2^53, {digits[:24]}")
+    return int(digits)
+
+
+def _problem(rule: str, message: str) -> BundleError:
+    return BundleError(rule, layout.MANIFEST, message)

@@ -1,0 +1,133 @@
+"""A walk over an HDF5 file that allows only what the format allows (spec §3.2), and says where the arrays lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+
+from rosetta.bundle import layout
+from rosetta.errors import UnsafeFileError
+
+h5d, h5g, h5l, h5o, h5s, h5t, h5a = h5py.h5d, h5py.h5g, h5py.h5l, h5py.h5o, h5py.h5s, h5py.h5t, h5py.h5a
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where one dataset's bytes lie in the file."""
+
+    path: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def n_bytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.float64)) * self.dtype.itemsize
+
+
+def walk(file: h5py.h5f.FileID, size: int) -> tuple[dict[str, str], list[Extent]]:
+    """Return the root's two attributes and the extents of all datasets of a file of `size` bytes.
+
+    Raises
+    ------
+    UnsafeFileError
+        RZ-S01x for links, names and objects, RZ-S02x for how a dataset is stored, RZ-S030 for attributes.
+    """
+    root = h5o.open(file, b"/")
+    extents = sorted(_visit(file, "/", root, size), key=lambda e: e.offset)
+    for before, after in zip(extents, extents[1:], strict=False):
+        if before.offset + before.n_bytes > after.offset:
+            raise UnsafeFileError("RZ-S025", after.path, f"its bytes overlap with those of {before.path}")
+    return _root_attributes(root), extents
+
+
+def _visit(file: Any, prefix: str, group: Any, size: int) -> Iterator[Extent]:
+    names = list(group)
+    if len(names) != len(set(names)):
+        raise UnsafeFileError("RZ-S013", prefix, "two links of this group have the same name")
+    if len(names) > layout.MAX_OBJECTS:
+        raise UnsafeFileError("RZ-S014", prefix, f"{len(names)} links; a group has {layout.MAX_OBJECTS} at most")
+    for name in names:
+        path = prefix.rstrip("/") + "/" + name.decode("utf-8", "replace")
+        if group.links.get_info(name).type != h5l.TYPE_HARD:
+            raise UnsafeFileError("RZ-S010", path, "a soft, external or user-defined link; a bundle has hard links only")
+        child = h5o.open(group, name)
+        if h5o.get_info(child).rc != 1:
+            raise UnsafeFileError("RZ-S011", path, "several links lead to this object; a bundle has one for each")
+        if isinstance(child, h5g.GroupID) and layout.is_group_path(path):
+            _refuse_attributes(child, path)
+            yield from _visit(file, path, child, size)
+        elif isinstance(child, h5d.DatasetID) and (path == layout.MANIFEST or layout.is_array_path(path)):
+            _refuse_attributes(child, path)
+            yield _extent(child, path, size)
+        else:
+            raise UnsafeFileError("RZ-S012", path, "the format has no such object at this place")
+
+
+def _extent(dataset: Any, path: str, size: int) -> Extent:
+    plist = dataset.get_create_plist()
+    if plist.get_layout() != h5d.CONTIGUOUS or plist.get_external_count() or plist.get_nfilters():
+        raise UnsafeFileError("RZ-S020", path, "chunked, compact, virtual, external or filtered; a bundle is contiguous")
+    space = dataset.get_space()
+    if space.get_simple_extent_type() not in (h5s.SIMPLE, h5s.SCALAR):
+        raise UnsafeFileError("RZ-S022", path, "a null dataspace; a bundle has arrays with values")
+    shape = space.get_simple_extent_dims()
+    if space.get_simple_extent_dims(True) != shape:
+        raise UnsafeFileError("RZ-S022", path, "an extendible dataspace; a bundle has fixed shapes")
+    extent = Extent(path, _dtype(dataset.get_type(), path), shape, dataset.get_offset() or 0)
+    if path == layout.MANIFEST and (shape != () or extent.n_bytes > layout.MAX_MANIFEST_BYTES):
+        raise UnsafeFileError("RZ-S023", path, f"a manifest is one string of at most {layout.MAX_MANIFEST_BYTES} bytes")
+    if not extent.offset or dataset.get_storage_size() != extent.n_bytes or not extent.n_bytes:
+        raise UnsafeFileError(
+            "RZ-S023", path, f"declares {extent.n_bytes} bytes, but {dataset.get_storage_size()} are stored"
+        )
+    if extent.offset + extent.n_bytes > size:
+        raise UnsafeFileError("RZ-S024", path, f"its bytes end at {extent.offset + extent.n_bytes}, outside the file")
+    return extent
+
+
+def _dtype(stored: Any, path: str) -> np.dtype[Any]:
+    """Return the NumPy dtype of a stored type if it is exactly one that the format allows there."""
+    if not stored.committed():
+        if path == layout.MANIFEST:
+            text = h5t.C_S1.copy()
+            text.set_size(stored.get_size())
+            text.set_strpad(h5t.STR_NULLPAD)
+            text.set_cset(h5t.CSET_UTF8)
+            if stored.get_class() == h5t.STRING and not stored.is_variable_str() and stored.equal(text):
+                return np.dtype(f"S{stored.get_size()}")
+        else:
+            for code in layout.NUMBERS:
+                if stored.equal(h5t.py_create(np.dtype(f"<{code}"))):
+                    return np.dtype(f"<{code}")
+    raise UnsafeFileError(
+        "RZ-S021", path, "its type is none of little-endian f4, f8, u1, i4, i8 (the manifest: fixed-length UTF-8)"
+    )
+
+
+def _root_attributes(root: Any) -> dict[str, str]:
+    expected = {layout.FORMAT_ATTRIBUTE, layout.VERSION_ATTRIBUTE}
+    if (n := h5a.get_num_attrs(root)) != len(expected):
+        raise UnsafeFileError("RZ-S030", "/", f"the root has {n} attributes; a bundle has {sorted(expected)}")
+    found: dict[str, str] = {}
+    for number in range(n):
+        attribute = h5a.open(root, index=number)
+        stored, name = attribute.get_type(), attribute.name.decode("utf-8", "replace")
+        if name not in expected:
+            raise UnsafeFileError("RZ-S030", "/", f"the root has an attribute {name!r}; a bundle has {sorted(expected)}")
+        is_text = stored.get_class() == h5t.STRING and not stored.is_variable_str() and stored.get_size() <= 64
+        if not is_text or attribute.get_space().get_simple_extent_type() != h5s.SCALAR:
+            raise UnsafeFileError("RZ-S030", "/", f"the attribute {name} is not a short fixed-length string")
+        value = np.zeros((), dtype=f"S{stored.get_size()}")
+        attribute.read(value)
+        found[name] = value.item().decode("ascii", "replace")
+    return found
+
+
+def _refuse_attributes(node: Any, path: str) -> None:
+    if h5a.get_num_attrs(node):
+        raise UnsafeFileError("RZ-S030", path, "it has attributes; only the root of a bundle has any")

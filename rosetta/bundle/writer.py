@@ -1,0 +1,68 @@
+"""From arrays and a manifest to a file: the same content gives the same bytes (spec §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from rosetta.arrays import Array
+from rosetta.bundle import layout
+from rosetta.bundle.digest import array_digest, content_digest, dtype_code
+from rosetta.bundle.manifest import as_json, canonical
+from rosetta.errors import BundleError
+from rosetta.files import atomic_file
+from rosetta.schemas.manifest import FORMAT, ArrayEntry, Content, InputDescription, Manifest, Provenance
+from rosetta.schemas.manifest import LatentSpace, OriginEntry, PreprocessingStep
+
+
+def describe_array(array: Array) -> ArrayEntry:
+    """Return the entry of an array in the manifest."""
+    return ArrayEntry(dtype=dtype_code(array.dtype), shape=array.shape, sha256=array_digest(array))  # type: ignore[arg-type]
+
+
+def make_manifest(
+    arrays: Mapping[str, Array],
+    *,
+    space: LatentSpace,
+    input: InputDescription,
+    preprocessing: tuple[PreprocessingStep, ...],
+    origins: tuple[OriginEntry, ...],
+    provenance: Provenance,
+) -> Manifest:
+    """Return the manifest of `arrays` (path → array), with every digest computed."""
+    content = Content(
+        arrays={path: describe_array(array) for path, array in arrays.items()},
+        space=space,
+        input=input,
+        preprocessing=preprocessing,
+        origins=origins,
+    )
+    return Manifest(content_id=content_digest(as_json(content)), content=content, provenance=provenance)
+
+
+def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array]) -> bytes:
+    """Write a bundle atomically and return the manifest's bytes.
+
+    Raises
+    ------
+    BundleError
+        RZ-V110 if an array is not the one that the manifest describes.
+    OutputError
+        If the file cannot be written.
+    """
+    for name in sorted({*arrays, *manifest.content.arrays}):
+        if name not in arrays or manifest.content.arrays.get(name) != describe_array(arrays[name]):
+            raise BundleError("RZ-V110", name, "the array is not the one that the manifest describes")
+    text = canonical(manifest)
+    with atomic_file(path) as temporary, h5py.File(temporary, "w", libver=layout.LIBVER) as file:
+        for key, value in ((layout.FORMAT_ATTRIBUTE, FORMAT), (layout.VERSION_ATTRIBUTE, manifest.format_version)):
+            file.attrs.create(key, np.bytes_(value.encode("ascii")))
+        dtype = h5py.string_dtype("utf-8", len(text))
+        file.create_dataset(layout.MANIFEST, data=np.array(text, dtype=dtype), dtype=dtype, track_times=False)
+        for name in sorted(arrays):
+            array = arrays[name]
+            file.create_dataset(name, data=array.astype(array.dtype.newbyteorder("<")), track_times=False)
+    return text

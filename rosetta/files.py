@@ -1,0 +1,105 @@
+"""Results appear whole or not at all: a temporary neighbour, fsync, rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rosetta.errors import OutputError
+
+RUN_MARK = "run.json"  # a folder with this file is ours, and --force may replace it
+
+
+def check_output(path: Path, *, force: bool, suffix: str | None = None) -> None:
+    """Refuse an output that cannot or must not be written, before any work is done for it.
+
+    Raises
+    ------
+    OutputError
+        If `path` exists and not `force`, if `force` would replace something that Rosetta did not write,
+        if the folder that it goes to is missing, or if its name has another ending than `suffix`.
+    """
+    if suffix is not None and path.suffix != suffix:
+        raise OutputError(f"the output {path} must end in {suffix}: name it {path.name}{suffix}, for example")
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder {path.parent} for the output {path.name} does not exist: create it first")
+    if not (path.exists() or path.is_symlink()):
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise OutputError(f"the folder {path.parent} cannot be written to: choose another, or mend its rights")
+        return
+    if not force:
+        raise OutputError(f"{path} exists already: choose another name, or replace it with --force")
+    if suffix is not None and path.is_dir():
+        raise OutputError(f"{path} is a folder, but the output is a file: choose another name")
+    if suffix is None and not (path.is_dir() and ((path / RUN_MARK).is_file() or not any(path.iterdir()))):
+        raise OutputError(f"{path} is not a run folder, so --force does not replace it: remove it yourself")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary neighbour of `path`; on success it is synced and renamed to `path`, else removed."""
+    with _output_errors(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _sync(temporary)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+            _sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary neighbour folder; on success it takes the place of `path`, else it is removed."""
+    with _output_errors(path):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        old = temporary.with_suffix(".old")
+        try:
+            yield temporary
+            for file in temporary.iterdir():
+                _sync(file)
+            temporary.chmod(0o777 & ~_umask())
+            if path.exists():
+                path.rename(old)
+            temporary.rename(path)
+            _sync(path.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if old.exists():
+                if path.exists():
+                    shutil.rmtree(old, ignore_errors=True)
+                else:
+                    old.rename(path)
+
+
+@contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"{path} could not be written ({reason}); nothing was left behind. Free some space or choose another place"
+        ) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,85 @@
+"""How far one latent space is from another, as coordinates and up to a linear map (R-VAE paper, eq. 2)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rosetta.arrays import Floats
+from rosetta.errors import MetricError
+from rosetta.metrics import Doubles, check_paired
+
+
+class LinearFit(NamedTuple):
+    """The least-squares map reference ≈ A other + b, and what it leaves."""
+
+    matrix: Doubles  # shape (n_dims_reference, n_dims_other)
+    offset: Doubles  # shape (n_dims_reference,)
+    distortion: float
+
+
+def unmapped_distortion(reference: Floats, other: Floats) -> float:
+    """Return Σ‖z¹ − z²‖² / Σ‖z¹ − mean z¹‖²: the share of variance missed with no map fitted.
+
+    0 is perfect; 1 is as far as answering with the mean; unrelated spaces give about 2. Equation 2 of the
+    R-VAE paper with A = I and b = 0.
+
+    Parameters
+    ----------
+    reference, other : float array, shape (n_items, n_dims)
+        Latents of the same items in the same order.
+
+    Raises
+    ------
+    MetricError
+        If the shapes differ or the reference does not vary.
+    """
+    z1, z2 = check_paired(reference, other)
+    if z1.shape != z2.shape:
+        raise MetricError(f"{z1.shape[1]} and {z2.shape[1]} dimensions cannot be compared unmapped")
+    return float(((z1 - z2) ** 2).sum() / ((z1 - z1.mean(axis=0)) ** 2).sum())
+
+
+def fit_linear_map(reference: Floats, other: Floats) -> LinearFit:
+    """Fit reference ≈ A other + b by least squares and return it with its distortion (R-VAE paper, eq. 2).
+
+    The distortion is min over A, b of Σ‖z¹ − A z² − b‖² / Σ‖z¹ − mean z¹‖²: 0 if one space is a linear
+    image of the other, at most 1. Where `other` lacks rank, A is the one of least norm.
+
+    Parameters
+    ----------
+    reference : float array, shape (n_items, n_dims_reference)
+        The space that is mapped to.
+    other : float array, shape (n_items, n_dims_other)
+        The space that is mapped.
+    """
+    z1, z2 = check_paired(reference, other)
+    mean1, mean2 = z1.mean(axis=0), z2.mean(axis=0)
+    solution, *_ = np.linalg.lstsq(z2 - mean2, z1 - mean1, rcond=None)
+    residual = (z1 - mean1) - (z2 - mean2) @ solution
+    distortion = float((residual**2).sum() / ((z1 - mean1) ** 2).sum())
+    return LinearFit(solution.T, mean1 - solution.T @ mean2, distortion)
+
+
+def singular_values(matrix: Floats) -> Doubles:
+    """Return the spectrum of P in the polar decomposition A = U P, falling (R-VAE paper, appendix I)."""
+    return np.linalg.svd(matrix.astype(np.float64), compute_uv=False)
+
+
+def effective_rank(spectrum: Floats) -> float:
+    """Return the exponential of the entropy of a spectrum that is normalised to sum 1 (Roy & Vetterli 2007)."""
+    total = float(spectrum.sum())
+    if total <= 0:
+        return 0.0
+    share = spectrum[spectrum > 0] / total
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def distance_from_identity(matrix: Floats) -> float | None:
+    """Return ‖A/σ_max − I‖_F / √D, 0 for the same space up to its scale; None if A is not square (appendix I)."""
+    n_rows, n_columns = matrix.shape
+    largest = float(singular_values(matrix)[0])
+    if n_rows != n_columns or largest == 0:
+        return None
+    return float(np.linalg.norm(matrix / largest - np.eye(n_rows)) / np.sqrt(n_rows))

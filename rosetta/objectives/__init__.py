@@ -1,0 +1,1 @@
+"""What a training minimises. One file for each objective, and one for the anchors that any of them takes."""

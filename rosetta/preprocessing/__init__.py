@@ -1,0 +1,115 @@
+"""Declared steps from a raw item to an input: fitted once by the sender, repeated exactly by every receiver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from pydantic import JsonValue
+
+from rosetta.arrays import Array
+from rosetta.errors import PreprocessingError
+from rosetta.registry import Registry
+from rosetta.schemas.manifest import PreprocessingStep
+
+
+class Step(Protocol):
+    """A fitted step."""
+
+    @property
+    def parameters(self) -> Mapping[str, JsonValue]:
+        """Its arguments, as they stand in the manifest."""
+
+    @property
+    def arrays(self) -> Mapping[str, Array]:
+        """What it learned from the sender's data."""
+
+    def __call__(self, inputs: Array) -> Array:
+        """Return preprocessed `inputs`, float32, shape (n_items, …)."""
+
+
+class StepKind(Protocol):
+    """How a step comes to be."""
+
+    def fit(self, inputs: Array, *arguments: float) -> Step:
+        """Learn the step from the sender's data, shape (n_items, …)."""
+
+    def restore(self, parameters: Mapping[str, Any], arrays: Mapping[str, Array]) -> Step:
+        """Rebuild the step from a manifest."""
+
+
+steps: Registry[StepKind] = Registry("preprocessing step", "rosetta.preprocessing")
+
+_CALL = re.compile(r"\s*([a-z_0-9]+)\s*(?:\(([^()]*)\))?\s*")
+
+
+def fit(text: str, inputs: Array) -> tuple[list[tuple[str, Step]], Array]:
+    """Fit the steps that `text` names, such as ``"scale(0, 255) | standardize"``, one after the other.
+
+    Returns
+    -------
+    list of (name, step), and float32 array, shape (n_items, …)
+        The fitted steps and the preprocessed inputs.
+
+    Raises
+    ------
+    PreprocessingError
+        If the text cannot be read, or a step refuses its arguments or the data.
+    """
+    fitted: list[tuple[str, Step]] = []
+    for part in text.split("|"):
+        call = _CALL.fullmatch(part)
+        if call is None:
+            raise PreprocessingError(f"cannot read the step {part.strip()!r}: write name or name(number, …), joined by |")
+        name, arguments = call.group(1), call.group(2) or ""
+        try:
+            numbers = [float(a) for a in arguments.split(",")] if arguments.strip() else []
+            step = steps.get(name).fit(inputs, *numbers)
+        except (TypeError, ValueError) as error:
+            raise PreprocessingError(f"the step {part.strip()!r} does not work with these arguments: {error}") from error
+        fitted.append((name, step))
+        inputs = step(inputs)
+    return fitted, inputs
+
+
+def apply(fitted: Iterable[tuple[str, Step]], inputs: Array) -> Array:
+    """Return `inputs`, shape (n_items, …), after all the steps, as float32."""
+    for _, step in fitted:
+        inputs = step(inputs)
+    return np.asarray(inputs, dtype=np.float32)
+
+
+def describe(fitted: Iterable[tuple[str, Step]] | Iterable[PreprocessingStep]) -> str:
+    """Return the steps as text, in the form that `fit` reads; ``none`` if there is none."""
+    parts = []
+    for each in fitted:
+        name, parameters = (each.name, each.parameters) if isinstance(each, PreprocessingStep) else (each[0], each[1].parameters)
+        numbers = ", ".join(f"{v:g}" if isinstance(v, int | float) else str(v) for v in parameters.values())
+        parts.append(f"{name}({numbers})" if numbers else name)
+    return " | ".join(parts) or "none"
+
+
+def to_records(
+    fitted: Iterable[tuple[str, Step]], where: Any
+) -> tuple[tuple[PreprocessingStep, ...], dict[str, Array]]:
+    """Return the steps as records and their arrays by path; `where(number, name)` gives each array's path."""
+    records, stored = [], {}
+    for number, (name, step) in enumerate(fitted):
+        paths = {key: where(number, key) for key in step.arrays}
+        records.append(PreprocessingStep(name=name, parameters=dict(step.parameters), arrays=paths))
+        stored.update({paths[key]: array for key, array in step.arrays.items()})
+    return tuple(records), stored
+
+
+def from_records(records: Iterable[PreprocessingStep], stored: Mapping[str, Array]) -> list[tuple[str, Step]]:
+    """Return the fitted steps of a manifest or run, or raise PreprocessingError if one cannot be rebuilt."""
+    fitted = []
+    for record in records:
+        try:
+            arrays = {key: stored[path] for key, path in record.arrays.items()}
+            fitted.append((record.name, steps.get(record.name).restore(record.parameters, arrays)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise PreprocessingError(f"the declared step {record.name!r} cannot be rebuilt: {error}") from error
+    return fitted

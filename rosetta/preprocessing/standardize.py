@@ -1,0 +1,52 @@
+"""Bring every feature to mean 0 and standard deviation 1 over the sender's items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import JsonValue
+
+from rosetta.arrays import Array
+from rosetta.errors import PreprocessingError
+from rosetta.preprocessing import steps
+
+
+@dataclass(frozen=True)
+class Standardize:
+    """(x − mean) / sd, elementwise; a feature that does not vary has sd 1."""
+
+    mean: Array  # float64, shape of one item
+    sd: Array  # float64, shape of one item
+
+    @classmethod
+    def fit(cls, inputs: Array) -> Standardize:
+        """Learn means and standard deviations from the sender's items."""
+        mean, sd = inputs.mean(axis=0, dtype=np.float64), inputs.std(axis=0, dtype=np.float64)
+        return cls(mean, np.where(sd > 0, sd, 1.0))
+
+    @classmethod
+    def restore(cls, parameters: Mapping[str, Any], arrays: Mapping[str, Array]) -> Standardize:
+        """Rebuild the step from a manifest."""
+        return cls(arrays["mean"], arrays["sd"])
+
+    @property
+    def parameters(self) -> Mapping[str, JsonValue]:
+        """None."""
+        return {}
+
+    @property
+    def arrays(self) -> Mapping[str, Array]:
+        """The sender's means and standard deviations."""
+        return {"mean": self.mean, "sd": self.sd}
+
+    def __call__(self, inputs: Array) -> Array:
+        """Return standardized `inputs`, float32."""
+        if inputs.shape[1:] != self.mean.shape:
+            raise PreprocessingError(f"standardize was fitted on items of shape {self.mean.shape}, not {inputs.shape[1:]}")
+        return ((inputs - self.mean) / self.sd).astype(np.float32)
+
+
+steps.register("standardize")(Standardize)

@@ -1,0 +1,76 @@
+"""Name → plug-in. A plug-in registers itself by a decorator; other distributions add theirs by entry point."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from rosetta.errors import UsageError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """The plug-ins of one kind.
+
+    Parameters
+    ----------
+    kind : str
+        What one plug-in is called in messages, such as ``"selector"``.
+    package : str
+        Package whose modules hold the built-in plug-ins; they are imported at the first look-up.
+
+    Notes
+    -----
+    A third party's distribution adds to it with an entry point in the group
+    ``rosetta.<last part of package>``; the entry point's object is registered under its name.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self.package = package
+        self._known: dict[str, T] = {}
+        self._loaded = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that adds a plug-in under `name`."""
+
+        def add(plug_in: T) -> T:
+            if name in self._known:
+                raise ValueError(f"there is a {self.kind} called {name!r} already")
+            self._known[name] = plug_in
+            return plug_in
+
+        return add
+
+    def get(self, name: str) -> T:
+        """Return the plug-in called `name`, or raise UsageError with the nearest known names."""
+        self._load()
+        if name not in self._known:
+            near = difflib.get_close_matches(name, self._known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"no {self.kind} called {name!r}.{hint} Known: {', '.join(sorted(self))}.")
+        return self._known[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(self._known)
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
+        for point in entry_points(group=f"rosetta.{self.package.rpartition('.')[2]}"):
+            if point.name not in self._known:
+                self._known[point.name] = point.load()

@@ -1,0 +1,114 @@
+"""The receiver's proof: does a model put the check pairs, which no training saw, where the sender did?"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from rosetta import preprocessing
+from rosetta.arrays import Floats, resolve_device
+from rosetta.bundle import Bundle
+from rosetta.errors import IncompatibleError, UsageError
+from rosetta.metrics import agreement
+from rosetta.metrics.distortion import unmapped_distortion
+from rosetta.models.checkpoint import Checkpoint, load_run
+from rosetta.models.vae import encode_array
+from rosetta.schemas.reports import CheckReport, Interval
+from rosetta.verbs.validate import open_valid
+
+THRESHOLD = 0.5
+LARGEST_P_VALUE = 0.01
+LEAST_CHECKS = 8  # below this a bootstrap interval says nothing
+
+
+def check(
+    model: str | PathLike[str],
+    bundle: str | PathLike[str],
+    *,
+    threshold: float = THRESHOLD,
+    seed: int = 0,
+    device: str = "auto",
+) -> CheckReport:
+    """Return a verdict on whether a run's model is in the bundle's latent space.
+
+    Parameters
+    ----------
+    model : path
+        The receiver's run folder.
+    bundle : path
+        The bundle that the space is known from.
+    threshold : float
+        Largest unexplained variance, at the upper end of its 95 % interval, that counts as aligned.
+
+    Notes
+    -----
+    The verdict is "aligned" if the interval's upper end is at most `threshold` **and** the true pairing does
+    better than at least 99 % of permuted ones.
+
+    Raises
+    ------
+    RosettaError
+        If the bundle has fewer than eight check pairs, or does not fit the model.
+    """
+    if not 0 < threshold <= 1:
+        raise UsageError(f"--threshold is {threshold:g}; expected a share of variance above 0 and up to 1")
+    where = resolve_device(device)
+    checkpoint = load_run(Path(model))
+    pairs = open_valid(Path(bundle))
+    _refuse_differences(checkpoint, pairs)
+    stored = pairs.check_latents
+    if len(stored) < LEAST_CHECKS:
+        raise IncompatibleError(
+            f"the bundle has {len(stored)} check pairs, and {LEAST_CHECKS} are the least that a verdict can rest on: "
+            "ask the sender to distil with --checks 32"
+        )
+    found, _ = encode_array(checkpoint.model, pairs.check_inputs, device=where)
+    return _judge(stored, found, threshold, np.random.default_rng(seed), pairs.content_id, pairs.latents_total_sd)
+
+
+def _judge(
+    stored: Floats, found: Floats, threshold: float, rng: np.random.Generator, content_id: str, total_sd: float
+) -> CheckReport:
+    value = unmapped_distortion(stored, found)
+    low, high = agreement.bootstrap_interval(stored, found, rng)
+    null, p_value = agreement.permutation_null(stored, found, rng)
+    if p_value > LARGEST_P_VALUE:
+        reason = f"a random pairing does as well in {p_value:.1%} of tries: the latents are unrelated as they are"
+    elif high > threshold:
+        reason = f"the interval reaches {high:.3f}, above the threshold of {threshold:g}"
+    else:
+        reason = f"the interval ends at {high:.3f}, within the threshold of {threshold:g}; random pairing gives {null:.2f}"
+    aligned = p_value <= LARGEST_P_VALUE and high <= threshold
+    rms = float(np.sqrt(((stored.astype(np.float64) - found) ** 2).sum(axis=1).mean()))
+    return CheckReport(
+        verdict="aligned" if aligned else "not aligned",
+        reason=reason,
+        n_checks=len(stored),
+        unexplained_variance=Interval(value=value, low=low, high=high),
+        null=null,
+        p_value=p_value,
+        threshold=threshold,
+        rms_over_sd=rms / total_sd,
+        retrieval_top1=agreement.retrieval_top1(stored, found),
+        content_id=content_id,
+    )
+
+
+def _refuse_differences(checkpoint: Checkpoint, pairs: Bundle) -> None:
+    config, content = checkpoint.config, pairs.manifest.content
+    steps = (preprocessing.describe(config.preprocessing), preprocessing.describe(content.preprocessing))
+    differences = [
+        f"{name}: {run} in the run, {bundle} in the bundle"
+        for name, run, bundle in (
+            ("input shape", config.input_shape, content.input.shape),
+            ("latent dimensions", config.latent_dim, content.space.n_dims),
+            ("preprocessing", *steps),
+        )
+        if run != bundle
+    ]
+    if config.feature_names != content.input.feature_names:
+        differences.append("feature names: those of the run are not those of the bundle")
+    if differences:
+        raise IncompatibleError("the bundle does not fit the model:\n  - " + "\n  - ".join(differences))

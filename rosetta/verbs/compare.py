@@ -1,0 +1,94 @@
+"""How far two latent spaces are from each other, on the same items."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from rosetta.arrays import Array, Floats
+from rosetta.errors import UsageError
+from rosetta.metrics import agreement, check_paired, distortion, similarity
+from rosetta.schemas.reports import CompareNull, CompareReport, LinearMap
+from rosetta.sources import read_items
+from rosetta.verbs.prepare import Features
+
+N_PERMUTATIONS = 100
+
+Latents = str | PathLike[str] | Array
+
+
+def compare(
+    a: Latents, b: Latents, *, data: str | Array | None = None, features: Features = None, seed: int = 0, device: str = "auto"
+) -> CompareReport:
+    """Compare latents `b` with the reference `a`.
+
+    Parameters
+    ----------
+    a, b : path or array, shape (n_items, n_dims)
+        Latents of the same items in the same order: arrays, or files of them; run folders if `data` is given.
+    data : str or array, shape (n_items, …), optional
+        Items to embed with both models.
+
+    Returns
+    -------
+    CompareReport
+        Distortions (0 is best), CKA and Procrustes similarity (1 is best), the linear map, and the same
+        figures for permuted rows.
+
+    Raises
+    ------
+    RosettaError
+        If the latents do not belong together, or the data does not fit a model.
+    """
+    reference, other = (_latents(each, data, features, device) for each in (a, b))
+    check_paired(reference, other)
+    rng = np.random.default_rng(seed)
+    same_width = reference.shape[1] == other.shape[1]
+    fit = distortion.fit_linear_map(reference, other)
+    spectrum = distortion.singular_values(fit.matrix)
+    return CompareReport(
+        n_items=len(reference),
+        unmapped_distortion=distortion.unmapped_distortion(reference, other) if same_width else None,
+        unmapped_interval=agreement.bootstrap_interval(reference, other, rng) if same_width else None,
+        distortion=fit.distortion,
+        log_distortion=float(np.log(fit.distortion)) if fit.distortion > 0 else None,
+        cka=similarity.linear_cka(reference, other),
+        procrustes=similarity.procrustes_similarity(reference, other),
+        linear_map=LinearMap(
+            singular_values=tuple(float(v) for v in spectrum),
+            effective_rank=distortion.effective_rank(spectrum),
+            distance_from_identity=distortion.distance_from_identity(fit.matrix),
+            offset_norm=float(np.linalg.norm(fit.offset)),
+        ),
+        null=_null(reference, other, rng),
+    )
+
+
+def _latents(source: Latents, data: str | Array | None, features: Features, device: str) -> Floats:
+    if isinstance(source, np.ndarray):
+        return read_items(source)
+    is_run = Path(source).is_dir()
+    if data is not None:
+        if not is_run:
+            raise UsageError(f"--data is for run folders, but {source} is not one: leave --data out to compare latents")
+        from rosetta.verbs.embed import latents_of
+
+        return latents_of(source, data, features=features, device=device)
+    if is_run:
+        raise UsageError(f"{source} is a run folder: pass --data with the items to compare the models on")
+    return read_items(str(source))
+
+
+def _null(reference: Floats, other: Floats, rng: np.random.Generator) -> CompareNull:
+    def mean(metric: agreement.Metric) -> float:
+        return float(agreement.permuted(metric, reference, other, rng, n_permutations=N_PERMUTATIONS).mean())
+
+    same_width = reference.shape[1] == other.shape[1]
+    return CompareNull(
+        unmapped_distortion=mean(distortion.unmapped_distortion) if same_width else None,
+        distortion=mean(lambda z1, z2: distortion.fit_linear_map(z1, z2).distortion),
+        cka=mean(similarity.linear_cka),
+        procrustes=mean(similarity.procrustes_similarity),
+    )

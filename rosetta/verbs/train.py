@@ -1,0 +1,272 @@
+"""Train a VAE, or an R-VAE when given bundles."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from rosetta import preprocessing
+from rosetta.arrays import Array, resolve_device
+from rosetta.bundle import Bundle
+from rosetta.errors import IncompatibleError, UsageError
+from rosetta.files import check_output
+from rosetta.models.checkpoint import save_run, weights_digest
+from rosetta.models.vae import VAE, build_vae
+from rosetta.objectives.anchors import AnchorLoss
+from rosetta.objectives.elbo import AnchoredELBO
+from rosetta.schemas.reports import TrainReport
+from rosetta.schemas.run import AnchorSource, DataSummary, FinalFigures, RunConfig, RunRecord, TrainSettings
+from rosetta.training.loop import Epoch, Progress, evaluate, fit
+from rosetta.verbs.prepare import Expected, Features, Prepared, fit_inputs, match_inputs, value_range
+from rosetta.verbs.software import now, versions
+from rosetta.verbs.validate import open_valid
+
+DEFAULT_LATENT_DIM = 8
+
+
+def train(
+    data: str | Array,
+    output: str | PathLike[str],
+    *,
+    anchors: Sequence[str | PathLike[str]] = (),
+    features: Features = None,
+    force: bool = False,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    **settings: Any,
+) -> TrainReport:
+    """Train a VAE on `data`, anchored to the Rosetta pairs of `anchors` if there are any, and leave a run folder.
+
+    Parameters
+    ----------
+    data : str or array, shape (n_items, …)
+        ``file.npy``, ``file.npz::name``, ``file.h5::path``, or the items themselves.
+    output : path
+        The run folder to make.
+    anchors : sequence of paths
+        Bundles of one latent space. Their preprocessing is repeated on the data.
+    features : str or sequence of str, optional
+        Names of the features, or where they stand; needed where a bundle names its own.
+    force : bool
+        Replace a run folder that is there.
+    on_progress : callable
+        Called about ten times a second with a `rosetta.training.loop.Progress`.
+    **settings
+        The fields of `rosetta.schemas.run.TrainSettings`, such as ``latent_dim``, ``hidden``, ``epochs``,
+        ``beta``, ``anchor_weight``, ``seed``.
+
+    Returns
+    -------
+    TrainReport
+        Losses in nats an item, averaged over the held-out items.
+
+    Raises
+    ------
+    RosettaError
+        For settings, data, bundles or outputs that cannot be used; nothing is left behind then.
+    """
+    chosen = check_settings(settings)
+    folder = Path(output)
+    check_output(folder, force=force)
+    device = resolve_device(chosen.device)
+    bundles = [open_valid(Path(path)) for path in anchors]
+    items = _prepare(data, bundles, features, chosen)
+    config, step_arrays = _configure(items, bundles, chosen)
+    model = build_vae(config)
+    _check_bounds(model, items.inputs, chosen)
+    held_out, rest = _split(len(items.inputs), chosen)
+    objective = AnchoredELBO(model, beta=chosen.beta, anchors=_anchor_loss(bundles, chosen)).to(device)
+    epochs, log = _logger(objective.anchors)
+    fit(
+        objective,
+        torch.from_numpy(items.inputs[rest]),
+        torch.from_numpy(items.inputs[held_out]) if len(held_out) else None,
+        n_dims=config.latent_dim,
+        epochs=chosen.epochs,
+        batch_size=chosen.batch_size,
+        lr=chosen.lr,
+        seed=chosen.seed,
+        device=device,
+        on_epoch=log,
+        on_progress=on_progress,
+    )
+    measured = torch.from_numpy(items.inputs[held_out if len(held_out) else rest])
+    means = evaluate(objective, measured, n_dims=config.latent_dim, seed=chosen.seed, device=device)
+    elapsed = sum(float(e["elapsed_s"] or 0) for e in epochs)
+    digest = weights_digest(model)
+    first = bundles[0].manifest if bundles else None
+    record = RunRecord(
+        created=now(),
+        objective="r-vae" if bundles else "vae",
+        space_id=first.content.space.id if first else new_space_id(digest),
+        space_name=first.content.space.name if first else None,
+        generation=1 + max(b.manifest.provenance.generation for b in bundles) if bundles else 0,
+        anchors=tuple(AnchorSource(content_id=b.content_id, n_pairs=int(b.is_anchor.sum())) for b in bundles),
+        data=DataSummary(
+            n_items=len(items.inputs), n_validation=len(held_out), dtype=items.raw_dtype, shape=items.inputs.shape[1:]
+        ),
+        n_parameters=sum(p.numel() for p in model.parameters()),
+        weights_sha256=digest,
+        epochs=chosen.epochs,
+        rows_per_s=round(len(rest) * chosen.epochs / max(elapsed, 1e-9), 1),
+        elapsed_s=round(elapsed, 3),
+        final_anchor_weight=objective.anchors.weight if objective.anchors else None,
+        final=FinalFigures(
+            elbo=means.elbo, reconstruction=means.reconstruction, kl=means.kl, anchor_rms=_anchor_rms(objective, device)
+        ),
+        software=versions("torch", "numpy", "lightning-fabric"),
+    )
+    save_run(folder, model, config, record, metrics=epochs, step_arrays=step_arrays)
+    return TrainReport(
+        run=str(output),
+        objective=record.objective,
+        n_items=record.data.n_items,
+        epochs=record.epochs,
+        rows_per_s=record.rows_per_s,
+        final=record.final,
+        anchors=record.anchors,
+    )
+
+
+def check_settings(settings: dict[str, Any]) -> TrainSettings:
+    """Return the settings as a record, or raise UsageError with every one that is unknown or out of range."""
+    problems = []
+    for name in settings.keys() - TrainSettings.model_fields.keys():
+        near = difflib.get_close_matches(name, TrainSettings.model_fields, n=1)
+        problems.append(f"no setting called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    if not problems:
+        try:
+            return TrainSettings(**settings)
+        except ValidationError as error:
+            seen: set[str] = set()
+            for each in error.errors(include_url=False):
+                name = str(each["loc"][0])
+                if name not in seen:
+                    problems.append(f"{name} is {settings[name]!r}: {each['msg'].lower()}")
+                seen.add(name)
+    raise UsageError("these settings cannot be used:\n  - " + "\n  - ".join(problems))
+
+
+def new_space_id(weights_sha256: str) -> str:
+    """Return the id of the space that a model without anchors makes: a digest of its weights."""
+    return "space-" + hashlib.sha256(f"rosetta-space-v1\n{weights_sha256}".encode()).hexdigest()[:32]
+
+
+def _prepare(data: str | Array, bundles: list[Bundle], features: Features, settings: TrainSettings) -> Prepared:
+    if not bundles:
+        return fit_inputs(data, features=features, preprocess=settings.preprocess)
+    first = bundles[0].manifest.content
+    for number, other in enumerate((b.manifest.content for b in bundles[1:]), start=2):
+        differences = [
+            f"{name}: {a} in the first, {b} in number {number}"
+            for name, a, b in (
+                ("latent space", first.space.id, other.space.id),
+                ("input shape", first.input.shape, other.input.shape),
+                ("preprocessing", first.preprocessing, other.preprocessing),
+                ("feature names", first.input.feature_names, other.input.feature_names),
+            )
+            if a != b
+        ]
+        if differences:
+            raise IncompatibleError(
+                "the bundles do not belong together:\n  - " + "\n  - ".join(differences) + "\nTrain on one of them, "
+                "then distil the other lab's data with that model to bring it into the same space"
+            )
+    n_dims = first.space.n_dims
+    if settings.latent_dim not in (None, n_dims):
+        raise IncompatibleError(
+            f"--latent-dim is {settings.latent_dim}, but the bundle's latent space has {n_dims} dimensions: "
+            "leave the option out to take the bundle's"
+        )
+    steps = preprocessing.from_records(first.preprocessing, bundles[0].arrays)
+    expected = Expected("the bundle", first.input.shape, steps, first.input.feature_names, first.input.value_range)
+    return match_inputs(data, expected, features=features, preprocess=settings.preprocess)
+
+
+def _configure(
+    items: Prepared, bundles: list[Bundle], settings: TrainSettings
+) -> tuple[RunConfig, dict[str, Array]]:
+    records, step_arrays = preprocessing.to_records(items.steps, lambda number, name: f"/preprocessing/{number}.{name}")
+    ranges = [value_range(items.inputs), *(b.manifest.content.input.value_range for b in bundles)]
+    latent_dim = bundles[0].manifest.content.space.n_dims if bundles else settings.latent_dim or DEFAULT_LATENT_DIM
+    config = RunConfig(
+        input_shape=items.inputs.shape[1:],
+        latent_dim=latent_dim,
+        value_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
+        feature_names=items.feature_names,
+        preprocessing=records,
+        settings=settings,
+    )
+    return config, step_arrays
+
+
+def _check_bounds(model: VAE, inputs: Array, settings: TrainSettings) -> None:
+    bounds = model.likelihood.bounds()
+    if bounds is None:
+        return
+    low, high = float(inputs.min()), float(inputs.max())
+    if low < bounds[0] or high > bounds[1]:
+        raise UsageError(
+            f"the {settings.likelihood} likelihood needs inputs from {bounds[0]:g} to {bounds[1]:g}, but these range "
+            f"from {low:g} to {high:g}: scale them, as with --preprocess 'scale({low:g}, {high:g})', or take another likelihood"
+        )
+
+
+def _split(n_items: int, settings: TrainSettings) -> tuple[Array, Array]:
+    """Return sorted row numbers: held out, to train on."""
+    order = np.random.default_rng(settings.seed).permutation(n_items)
+    n_held_out = min(round(settings.validation * n_items), n_items - 1)
+    return np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
+
+
+def _anchor_loss(bundles: list[Bundle], settings: TrainSettings) -> AnchorLoss | None:
+    if not bundles:
+        return None
+    return AnchorLoss(
+        bundles,
+        weight=settings.anchor_weight,
+        tolerance=settings.anchor_tolerance,
+        decoder_weight=settings.anchor_decoder_weight,
+        anchors_per_step=settings.anchors_per_step,
+        seed=settings.seed,
+    )
+
+
+def _logger(anchors: AnchorLoss | None) -> tuple[list[dict[str, float | None]], Callable[[Epoch], None]]:
+    """Return the rows of metrics.csv and what adds one to them after each epoch."""
+    rows: list[dict[str, float | None]] = []
+
+    def log(epoch: Epoch) -> None:
+        held_out = epoch.validation
+        rows.append({
+            "epoch": epoch.number,
+            "elapsed_s": round(epoch.elapsed_s, 6),
+            "rows_per_s": round(epoch.n_rows / max(epoch.elapsed_s, 1e-9), 1),
+            "elbo": epoch.training.elbo,
+            "reconstruction": epoch.training.reconstruction,
+            "kl": epoch.training.kl,
+            "anchor_rms": epoch.training.anchor_error**0.5 / anchors.total_sd if anchors else None,
+            "anchor_weight": anchors.weight if anchors else None,
+            "validation_elbo": held_out.elbo if held_out else None,
+            "validation_reconstruction": held_out.reconstruction if held_out else None,
+            "validation_kl": held_out.kl if held_out else None,
+        })  # fmt: skip
+
+    return rows, log
+
+
+@torch.no_grad()
+def _anchor_rms(objective: AnchoredELBO, device: torch.device) -> float | None:
+    """Return the root-mean-square error over all anchors, as a share of the space's total standard deviation."""
+    anchors = objective.anchors
+    if anchors is None:
+        return None
+    means = torch.cat([objective.model.encode(block)[0] for block in anchors.inputs.to(device).split(4096)])
+    return float((means - anchors.latents).square().sum(1).mean().sqrt() / anchors.total_sd)

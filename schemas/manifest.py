@@ -1,0 +1,167 @@
+"""The manifest of a bundle, format 1.0: what the pairs mean, and who made them from what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, StringConstraints, field_validator
+
+from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Shape, Share, SpaceId, Text
+
+FORMAT = "rosetta-bundle"
+FORMAT_VERSION = "1.0"
+
+Dtype = Literal["f4", "f8", "u1", "i4", "i8"]
+ArrayPath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_.-]+){2,3}$")]
+OriginName = Literal["observed", "averaged", "mixed", "decoded", "moments", "public"]
+
+
+class ArrayEntry(Record):
+    """One array of the file: how it is stored and the digest of its values."""
+
+    dtype: Dtype
+    shape: Shape
+    sha256: Sha256
+
+
+class LatentSpace(Record):
+    """The coordinate system that `/pairs/latents` is written in."""
+
+    id: SpaceId  # made once, inherited by every descendant
+    name: Text | None = None
+    n_dims: Positive
+    statistic: Literal["posterior_mean"] = "posterior_mean"
+    prior: Literal["standard_normal"] = "standard_normal"
+
+
+class InputDescription(Record):
+    """What one input is: the preprocessed item that an encoder sees."""
+
+    modality: Text | None = None
+    shape: Shape
+    dtype: Dtype
+    value_range: Annotated[tuple[float, float], Field(strict=False)]
+    units: Text | None = None
+    axis_names: Annotated[tuple[Text, ...], Field(strict=False)] | None = None
+    feature_names: Annotated[tuple[Text, ...], Field(strict=False)] | None = None
+
+    @field_validator("value_range")
+    @classmethod
+    def _is_ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError(f"the range starts at {value[0]:g}, above its end at {value[1]:g}")
+        return value
+
+
+class PreprocessingStep(Record):
+    """One declared step from a raw item to an input; its arrays stand under `/preprocessing`."""
+
+    name: Text
+    parameters: dict[Text, JsonValue] = {}
+    arrays: dict[Text, ArrayPath] = {}
+
+
+class OriginEntry(Record):
+    """Where a stretch of pairs comes from; the stretches follow each other in row order."""
+
+    origin: OriginName
+    n_pairs: Positive
+
+
+class Content(Record):
+    """What the pairs mean. `content_id` is a digest of this part alone."""
+
+    arrays: dict[ArrayPath, ArrayEntry]
+    space: LatentSpace
+    input: InputDescription
+    preprocessing: Annotated[tuple[PreprocessingStep, ...], Field(strict=False)] = ()
+    origins: Annotated[tuple[OriginEntry, ...], Field(strict=False, min_length=1)]
+
+
+class Creator(Record):
+    """A person or group that made the bundle."""
+
+    name: Text
+    orcid: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$")] | None = None
+    affiliation: Text | None = None
+
+
+class ModelDescription(Record):
+    """The model that gave the latents. No weights, only their digest."""
+
+    architecture: Text
+    framework: Text
+    objective: Text
+    n_parameters: Count
+    weights_sha256: Sha256
+    training: dict[Text, JsonValue] = {}
+    held_out_elbo: float | None = None
+
+
+class DataDescription(Record):
+    """The sender's data in words and counts; never a path."""
+
+    description: Text | None = None
+    n_items: Count
+
+
+class Coverage(Record):
+    """How well the anchors cover the sender's latents.
+
+    `quantisation_error` and `largest_gap` are the root-mean-square and the largest distance from an item's
+    latent to its nearest anchor, both as a share of the latents' total standard deviation; `largest_share`
+    is the largest share of items nearest to one anchor; `silhouette` is the mean silhouette of the items,
+    grouped by nearest anchor (absent where it is not defined).
+    """
+
+    quantisation_error: NonNegative
+    largest_gap: NonNegative
+    largest_share: Share
+    silhouette: Annotated[float, Field(ge=-1, le=1)] | None = None
+
+
+class Selection(Record):
+    """How the pairs were chosen or made."""
+
+    method: Text
+    seed: Count
+    settings: dict[Text, JsonValue] = {}
+    coverage: Coverage
+
+
+class Parent(Record):
+    """A bundle that this one descends from."""
+
+    content_id: Sha256
+    relation: Literal["anchored_to", "merged_from", "revised_from"]
+
+
+class Provenance(Record):
+    """Who made the bundle, how, and from what. It does not enter `content_id`."""
+
+    created: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    title: Text
+    description: Text | None = None
+    creators: Annotated[tuple[Creator, ...], Field(strict=False, min_length=1)]
+    license: Text
+    citation: Text | None = None
+    terms_of_use: Text | None = None
+    model: ModelDescription
+    data: DataDescription
+    selection: Selection
+    parents: Annotated[tuple[Parent, ...], Field(strict=False)] = ()
+    generation: Count = 0
+    software: dict[Text, Text]
+    disclosure_audit: dict[Text, JsonValue] | None = None
+
+
+class Manifest(Record):
+    """The whole manifest, stored at `/manifest` as RFC 8785 canonical JSON."""
+
+    format: Literal["rosetta-bundle"] = "rosetta-bundle"
+    format_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{1,3}$")] = FORMAT_VERSION
+    content_id: Sha256
+    content: Content
+    provenance: Provenance
+    requires: Annotated[tuple[Text, ...], Field(strict=False)] = ()
+    extensions: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")], JsonValue] = {}

@@ -1,0 +1,182 @@
+"""What each command prints with `--json`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rosetta.schemas.manifest import Coverage, Manifest
+from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Share
+from rosetta.schemas.run import AnchorSource, FinalFigures
+
+Severity = Literal["fatal", "error", "warning", "info"]
+
+
+class TrainReport(Record):
+    """`rosetta train`."""
+
+    run: str
+    objective: Literal["vae", "r-vae"]
+    n_items: Positive
+    epochs: Positive
+    rows_per_s: NonNegative
+    final: FinalFigures
+    anchors: tuple[AnchorSource, ...]
+
+
+class DistillReport(Record):
+    """`rosetta distill`."""
+
+    bundle: str
+    content_id: Sha256
+    bundle_id: Sha256
+    n_pairs: Positive
+    n_anchors: Positive
+    n_checks: Count
+    n_dims: Positive
+    coverage: Coverage
+
+
+class Finding(Record):
+    """One problem in a bundle, with its place and its mend."""
+
+    rule: str
+    severity: Severity
+    location: str
+    message: str
+    fix: str
+    spec_section: str
+
+
+class SkippedRule(Record):
+    """A rule that could not be tried, and why."""
+
+    rule: str
+    reason: str
+
+
+class ValidationReport(Record):
+    """`rosetta validate`."""
+
+    bundle: str
+    valid: bool
+    exit_code: Annotated[int, Field(ge=0, le=5)]
+    schema_version: str | None
+    findings: tuple[Finding, ...]
+    skipped: tuple[SkippedRule, ...]
+
+
+class Interval(Record):
+    """An estimate with its 95 % bootstrap interval."""
+
+    value: NonNegative
+    low: NonNegative
+    high: NonNegative
+
+
+class CheckReport(Record):
+    """`rosetta check`.
+
+    `unexplained_variance` is the share of the check latents' variance that the model misses, with no map
+    fitted: 0 is perfect, 1 is as far as answering with the mean, more is worse. `null` is its mean when the pairing is
+    permuted; `p_value` the share of permutations that do at least as well as the true pairing.
+    """
+
+    verdict: Literal["aligned", "not aligned"]
+    reason: str
+    n_checks: Positive
+    unexplained_variance: Interval
+    null: NonNegative
+    p_value: Share
+    threshold: NonNegative
+    rms_over_sd: NonNegative
+    retrieval_top1: Share
+    content_id: Sha256
+
+
+class LinearMap(Record):
+    """The least-squares map z¹ ≈ A z² + b behind the distortion (R-VAE paper, appendices I and J).
+
+    `singular_values` are the spectrum of P in the polar decomposition A = U P; `effective_rank` is the
+    exponential of the entropy of the normalised spectrum; `distance_from_identity` is
+    ‖A/σ_max − I‖_F / √D (null where A is not square); `offset_norm` is ‖b‖.
+    """
+
+    singular_values: tuple[NonNegative, ...]
+    effective_rank: NonNegative
+    distance_from_identity: NonNegative | None
+    offset_norm: NonNegative
+
+
+class CompareNull(Record):
+    """The same figures with the pairing of rows permuted, mean over permutations."""
+
+    unmapped_distortion: NonNegative | None
+    distortion: NonNegative
+    cka: float
+    procrustes: float
+
+
+class CompareReport(Record):
+    """`rosetta compare`: how far B's latents are from A's, the reference. Distortions: 0 is best; CKA and Procrustes: 1 is best.
+
+    Unmapped figures are null where the two have different numbers of dimensions.
+    """
+
+    n_items: Positive
+    unmapped_distortion: NonNegative | None
+    unmapped_interval: tuple[NonNegative, NonNegative] | None
+    distortion: NonNegative
+    log_distortion: float | None
+    cka: float
+    procrustes: float
+    linear_map: LinearMap
+    null: CompareNull
+
+
+class EmbedReport(Record):
+    """`rosetta embed`."""
+
+    latents: str
+    n_items: Positive
+    n_dims: Positive
+    rows_per_s: NonNegative
+
+
+class InspectReport(Record):
+    """`rosetta inspect`."""
+
+    bundle: str
+    content_id: Sha256
+    bundle_id: Sha256
+    n_bytes: Positive  # of arrays and manifest
+    n_pairs: Positive
+    n_anchors: Count
+    n_checks: Count
+    input_range: tuple[float, float]
+    latent_range: tuple[float, float]
+    manifest: Manifest
+
+
+class DemoRow(Record):
+    """One of Bob's models in the demo's table."""
+
+    model: str
+    run: str
+    n_anchors: Count
+    disagreement: NonNegative
+    reconstruction: NonNegative
+    verdict: str | None
+    unexplained_variance: NonNegative | None
+
+
+class DemoReport(Record):
+    """`rosetta demo`."""
+
+    folder: str
+    rows: tuple[DemoRow, ...]
+    observed_improvement: NonNegative
+    decoded_improvement: NonNegative
+    picture: str
+    elapsed_s: NonNegative
