@@ -18,7 +18,8 @@ def check(
     model: Model,
     bundle: BundlePath,
     threshold: Annotated[
-        float, typer.Option(help="Largest unexplained variance that counts as aligned, at its interval's upper end.")
+        float,
+        typer.Option(help="Largest unexplained variance that counts as aligned, at its interval's upper end."),
     ] = 0.5,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
@@ -41,7 +42,7 @@ def _show(report: CheckReport) -> None:
     facts([
         ("verdict", f"{report.verdict.upper()}: {report.reason}"),
         ("check pairs", f"{report.n_checks}, never trained on"),
-        ("unexplained variance", f"{missed.value:.4f} (95 % interval {missed.low:.4f} to {missed.high:.4f}; 0 is perfect)"),
+        ("unexplained variance", f"{missed.value:.4f} (95 %: {missed.low:.4f} to {missed.high:.4f}; best is 0)"),
         ("permuted pairing", f"{report.null:.2f} on average (p = {report.p_value:.4f})"),
         ("error", f"{report.rms_over_sd:.3f} of the space's standard deviation"),
         ("retrieval", f"{report.retrieval_top1:.0%} of check pairs are nearest to their own stored latent"),

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="The reference: a file of latents, or a run folder with --data.")],
+    a: Annotated[
+        str,
+        typer.Argument(metavar="A", help="The reference: a file of latents, or a run folder with --data."),
+    ],
     b: Annotated[str, typer.Argument(metavar="B", help="What is compared with it, likewise.")],
     data: Annotated[str | None, typer.Option(metavar="DATA", help="Items to embed with both run folders.")] = None,
     features: Features = None,
@@ -37,7 +40,12 @@ def _show(report: CompareReport) -> None:
     table(
         ("", "value", "rows permuted", "best"),
         [
-            ("distortion, unmapped", _number(report.unmapped_distortion), _number(null.unmapped_distortion), "0"),
+            (
+                "distortion, unmapped",
+                _number(report.unmapped_distortion),
+                _number(null.unmapped_distortion),
+                "0",
+            ),
             ("distortion after a linear map", _number(report.distortion), _number(null.distortion), "0"),
             ("linear CKA", _number(report.cka), _number(null.cka), "1"),
             ("Procrustes similarity", _number(report.procrustes), _number(null.procrustes), "1"),

@@ -16,12 +16,13 @@ from .options import Force, Json, Seed
 from .render import emit, table
 
 if TYPE_CHECKING:
-    from rosetta.arrays import Array
     from rosetta.schemas.reports import DemoReport, DemoRow
+
+    from rosetta.arrays import Array
 
 NETWORK = ["--latent-dim", "8", "--hidden", "256,128", "--batch-size", "64"]
 EPOCHS = "150"
-BOBS = (  # folder, name, the bundle it is anchored to
+BOBS: tuple[tuple[str, str, str | None], ...] = (  # folder, name, the bundle it is anchored to
     ("bob-unanchored", "Bob, without anchors", None),
     ("bob-observed", "Bob, 64 observed points", "alice-observed.h5"),
     ("bob-decoded", "Bob, 1,024 decoded points", "alice-decoded.h5"),
@@ -34,7 +35,9 @@ SENDER = [
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to leave everything in.")] = Path("rosetta-demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to leave everything in.")] = Path(
+        "rosetta-demo"
+    ),
     seed: Seed = 0,
     force: Force = False,
     json: Json = False,
@@ -62,15 +65,18 @@ def _run_steps(folder: Path, seed: int, force: bool) -> None:
     _write_data(folder, seed)
     common = ["--seed", str(seed)] + (["--force"] if force else [])
     training = [*NETWORK, "--epochs", EPOCHS, *common]
-    path = lambda name: str(folder / name)  # noqa: E731
+
+    def path(name: str) -> str:
+        return str(folder / name)
+
     _say("Alice trains a VAE, and distils what she may share.")
     _rosetta("train", path("alice.npz::train"), "-o", path("alice"), *training)
     _rosetta("distill", path("alice"), path("alice.npz::train"), "-o", path("alice-observed.h5"), *SENDER, *common)
     _rosetta("distill", path("alice"), path("alice.npz::train"), "-o", path("alice-decoded.h5"), *SENDER,
              "--origin", "decoded", "--pairs", "1024", *common)  # fmt: skip
     _say("Bob receives the two bundles, and nothing else.")
-    for bundle in ("alice-observed.h5", "alice-decoded.h5"):
-        _rosetta("validate", path(bundle))
+    for name in ("alice-observed.h5", "alice-decoded.h5"):
+        _rosetta("validate", path(name))
     _say("Bob trains on his own digits: without anchors, then in Alice's space.")
     for folder_name, _, bundle in BOBS:
         anchors = ["--anchors", path(bundle)] if bundle else []
@@ -110,10 +116,10 @@ def _write_data(folder: Path, seed: int) -> None:
 
 def _summarise(folder: Path, seed: int, started: float) -> DemoReport:
     import numpy as np
+    from rosetta.schemas.reports import DemoReport
 
     from rosetta.bundle import Bundle
     from rosetta.pictures import Panel, latent_spaces
-    from rosetta.schemas.reports import DemoReport
 
     alice, bob = np.load(folder / "alice.npz"), np.load(folder / "bob.npz")
     reference = np.load(folder / "alice-latents.npy")
@@ -142,14 +148,22 @@ def _summarise(folder: Path, seed: int, started: float) -> DemoReport:
 
 
 def _measure(
-    folder: Path, run: str, name: str, bundle: str | None, reference: Array, latents: Array, held_out: Array, seed: int
+    folder: Path,
+    run: str,
+    name: str,
+    bundle: str | None,
+    reference: Array,
+    latents: Array,
+    held_out: Array,
+    seed: int,
 ) -> tuple[DemoRow, Array]:
     """Return a row of the table, and the latents of Bob's held-out digits."""
+    from rosetta.schemas.reports import DemoRow
+
     from rosetta.bundle import Bundle
     from rosetta.metrics.distortion import unmapped_distortion
     from rosetta.models.checkpoint import load_run
     from rosetta.models.vae import decode_array, encode_array
-    from rosetta.schemas.reports import DemoRow
     from rosetta.verbs.check import check
 
     model = load_run(folder / run).model
@@ -175,10 +189,10 @@ def _show(report: DemoReport) -> None:
         [(r.model, f"{r.disagreement:.3f}", f"{r.reconstruction:.3f}", r.verdict or "–") for r in report.rows],
     )
     typer.echo(
-        "¹ share of the variance of Alice's latents of her own held-out digits that Bob's encoder misses, no map fitted\n"
+        "¹ share of the variance of Alice's latents of her held-out digits that Bob's encoder misses, no map fitted\n"
         "² squared error of Bob's held-out digits, summed over the 64 pixels\n"
-        f"\n64 observed points cut the disagreement {report.observed_improvement:.0f}-fold. 1,024 decoded points cut it "
-        f"{report.decoded_improvement:.0f}-fold,\nand not one of Alice's digits is in that file.\n"
+        f"\n64 observed points cut the disagreement {report.observed_improvement:.0f}-fold, 1,024 decoded points "
+        f"{report.decoded_improvement:.0f}-fold,\nand not one of Alice's digits is in the decoded bundle.\n"
         f"\nPicture: {report.picture}    Everything: {report.folder}/    ({report.elapsed_s:.0f} s)"
     )
 

@@ -42,7 +42,8 @@ def distill(
     pairs: Annotated[int, typer.Option(min=1, help="Anchor pairs, to train with.")] = 64,
     checks: Annotated[int, typer.Option(min=0, help="Check pairs, held out for the receiver's proof.")] = 32,
     origin: Annotated[
-        Origin, typer.Option(help="observed: items of DATA. decoded: made by the decoder, none of DATA is in the file.")
+        Origin,
+        typer.Option(help="observed: items of DATA. decoded: made by the decoder, none of DATA is in the file."),
     ] = Origin.observed,
     select: Annotated[
         Select | None, typer.Option(help="How observed points are chosen.", show_default="kmeans")
@@ -98,7 +99,7 @@ def _show(report: DistillReport, origin: Origin) -> None:
     facts([
         ("bundle", report.bundle),
         ("content id", report.content_id),
-        ("pairs", f"{report.n_anchors} anchors and {report.n_checks} checks, {origin.value}, {report.n_dims} dimensions"),
+        ("pairs", f"{report.n_anchors} anchors and {report.n_checks} checks, {origin.value}, {report.n_dims}-D"),
         ("coverage", f"an item is {coverage.quantisation_error:.3f} standard deviations from its nearest anchor, "
                      f"{coverage.largest_gap:.3f} at most"),
         ("next", f"rosetta validate {report.bundle}"),

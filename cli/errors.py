@@ -32,7 +32,10 @@ def exit_on_error() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         raise typer.Exit(1) from None
     except MemoryError as error:
-        _stop(f"there is not enough memory for this ({error or 'out of memory'}): use less data or smaller layers", 2)
+        _stop(
+            f"there is not enough memory for this ({error or 'out of memory'}): use less data or smaller layers",
+            2,
+        )
     except OSError as error:
         where = f" at {error.filename}" if error.filename else ""
         _stop(f"the system refused{where}: {error.strerror or error}", 2)

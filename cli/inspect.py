@@ -60,7 +60,7 @@ def _show(report: InspectReport) -> None:
         ("", ""),
         ("model", f"{provenance.model.architecture} {provenance.model.objective}, "
                   f"{provenance.model.n_parameters:,} parameters"),
-        ("data", f"{provenance.data.n_items:,} items" + (f": {provenance.data.description}" if provenance.data.description else "")),
+        ("data", ": ".join(filter(None, (f"{provenance.data.n_items:,} items", provenance.data.description)))),
         ("lineage", f"generation {provenance.generation}" + (f", {parents}" if parents else "")),
         ("content id", report.content_id),
         ("bundle id", report.bundle_id),

@@ -23,8 +23,9 @@ def export(
 ) -> None:
     """Write the JSON Schemas (2020-12) of the manifest, the run folder and every --json document."""
     with exit_on_error():
-        from rosetta.errors import OutputError
         from rosetta.schemas.export import documents
+
+        from rosetta.errors import OutputError
 
         if not folder.is_dir():
             raise OutputError(f"the folder {folder} does not exist: create it first")

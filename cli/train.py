@@ -27,17 +27,21 @@ def train(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The run folder to make.")],
     anchors: Annotated[
-        list[Path] | None, typer.Option(metavar="B.h5", help="Train in this bundle's latent space; may be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="B.h5", help="Train in this bundle's latent space; may be repeated."),
     ] = None,
     latent_dim: Annotated[
-        int | None, typer.Option(min=1, max=65_536, help="Latent dimensions.", show_default="the bundle's, or 8")
+        int | None,
+        typer.Option(min=1, max=65_536, help="Latent dimensions.", show_default="the bundle's, or 8"),
     ] = None,
     hidden: Annotated[str, typer.Option(metavar="N,N,…", help="Sizes of the encoder's hidden layers.")] = "512,256",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 100,
     batch_size: Annotated[int, typer.Option(min=1, help="Items in a step.")] = 128,
     lr: Annotated[float, typer.Option(help="Adam's learning rate.")] = 1e-3,
     beta: Annotated[float, typer.Option(min=0, help="Weight of the KL divergence.")] = 1.0,
-    likelihood: Annotated[LikelihoodName, typer.Option(help="What the decoder's output means.")] = LikelihoodName.gaussian,
+    likelihood: Annotated[
+        LikelihoodName, typer.Option(help="What the decoder's output means.")
+    ] = LikelihoodName.gaussian,
     precision: Annotated[float, typer.Option(help="1 / variance of the Gaussian likelihood.")] = 10.0,
     preprocess: Annotated[
         str | None,
@@ -49,7 +53,8 @@ def train(
     ] = None,
     features: Features = None,
     anchor_weight: Annotated[
-        str, typer.Option(metavar="auto|N", help="Weight of the anchors; auto holds their error at the tolerance.")
+        str,
+        typer.Option(metavar="auto|N", help="Weight of the anchors; auto holds their error at the tolerance."),
     ] = "auto",
     anchor_tolerance: Annotated[
         float, typer.Option(help="Anchor error to hold, as a share of the space's total standard deviation.")
@@ -88,7 +93,13 @@ def train(
 
         with training_progress(f"training {output.name}") as on_progress:
             report = run(
-                data, output, anchors=anchors or (), features=features, force=force, on_progress=on_progress, **settings
+                data,
+                output,
+                anchors=anchors or (),
+                features=features,
+                force=force,
+                on_progress=on_progress,
+                **settings,
             )
         emit(report, as_json=json, text=lambda: _show(report, anchor_tolerance))
 
@@ -100,12 +111,20 @@ def _show(report: TrainReport, tolerance: float) -> None:
         ("objective", report.objective.upper()),
         ("items", f"{report.n_items:,}"),
         ("epochs", f"{report.epochs:,}, {report.rows_per_s:,.0f} rows/s"),
-        ("held-out ELBO", f"{final.elbo:.3f} nats an item (reconstruction {final.reconstruction:.3f}, KL {final.kl:.3f})"),
+        (
+            "held-out ELBO",
+            f"{final.elbo:.3f} nats an item (reconstruction {final.reconstruction:.3f}, KL {final.kl:.3f})",
+        ),
     ]
     for source in report.anchors:
         rows.append(("anchors", f"{source.n_pairs} pairs of {source.content_id[:12]}…"))
     if final.anchor_rms is not None:
-        rows.append(("anchor error", f"{final.anchor_rms:.3f} of the space's standard deviation (tolerance {tolerance:g})"))
+        rows.append(
+            (
+                "anchor error",
+                f"{final.anchor_rms:.3f} of the space's standard deviation (tolerance {tolerance:g})",
+            )
+        )
     facts(rows)
 
 

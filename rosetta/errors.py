@@ -46,8 +46,7 @@ class MissingExtraError(RosettaError):
 
     def __init__(self, extra: str, package: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs {package}, which is not installed. "
-            f"Install it with: pip install 'rosetta-points[{extra}]'"
+            f"{purpose} needs {package}, which is not installed. Install it with: pip install 'rosetta-points[{extra}]'"
         )
 
 

@@ -52,7 +52,9 @@ def latent_spaces(panels: Sequence[Panel], path: Path, *, title: str, legend: st
     centre = panels[0].latents.mean(axis=0)
     _, _, axes = np.linalg.svd(panels[0].latents - centre, full_matrices=False)
     reach = 1.25 * np.abs((panels[0].latents - centre) @ axes[:2].T).max()
-    figure, plots = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 4.5), layout="constrained", facecolor=PAPER)
+    figure, plots = plt.subplots(
+        1, len(panels), figsize=(3.6 * len(panels), 4.5), layout="constrained", facecolor=PAPER
+    )
     colours = plt.get_cmap("tab10")
     for panel, plot in zip(panels, np.atleast_1d(plots), strict=True):
         if panel.others is not None:
@@ -73,7 +75,15 @@ def latent_spaces(panels: Sequence[Panel], path: Path, *, title: str, legend: st
         for spine in plot.spines.values():
             spine.set_color(QUIET)
     handles, labels = np.atleast_1d(plots)[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels) + 1, title=legend, frameon=False, fontsize=9)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=len(labels) + 1,
+        title=legend,
+        frameon=False,
+        fontsize=9,
+    )
     figure.suptitle(title, fontsize=12.5, color=INK)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints, field_validator
-
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Shape, Share, SpaceId, Text
 
 FORMAT = "rosetta-bundle"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field
-
 from rosetta.schemas.manifest import Coverage, Manifest
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Share
 from rosetta.schemas.run import AnchorSource, FinalFigures
@@ -119,9 +118,10 @@ class CompareNull(Record):
 
 
 class CompareReport(Record):
-    """`rosetta compare`: how far B's latents are from A's, the reference. Distortions: 0 is best; CKA and Procrustes: 1 is best.
+    """`rosetta compare`: how far B's latents are from A's, the reference.
 
-    Unmapped figures are null where the two have different numbers of dimensions.
+    0 is best for distortions, 1 for CKA and Procrustes. Unmapped figures are null where the two have
+    different numbers of dimensions.
     """
 
     n_items: Positive

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field
-
 from rosetta.schemas.manifest import PreprocessingStep
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Shape, SpaceId, Text
 
-AUTO = "auto"
 PositiveFloat = Annotated[float, Field(gt=0)]
 
 
@@ -18,7 +16,10 @@ class TrainSettings(Record):
 
     architecture: Text = "dense"
     latent_dim: Annotated[int, Field(ge=1, le=65_536)] | None = None  # None: the bundle's, or 8 without one
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], Field(strict=False, min_length=1)] = (512, 256)
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], Field(strict=False, min_length=1)] = (
+        512,
+        256,
+    )
     epochs: Positive = 100
     batch_size: Positive = 128
     lr: PositiveFloat = 1e-3
@@ -26,7 +27,7 @@ class TrainSettings(Record):
     likelihood: Text = "gaussian"
     precision: PositiveFloat = 10.0
     preprocess: Text | None = None  # None: the bundle's steps; without one, scale(0, 255) for uint8, else nothing
-    anchor_weight: Literal["auto"] | NonNegative = AUTO
+    anchor_weight: Literal["auto"] | NonNegative = "auto"
     anchor_tolerance: PositiveFloat = 0.05
     anchor_decoder_weight: NonNegative = 0.0
     anchors_per_step: Positive = 256

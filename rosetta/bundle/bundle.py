@@ -92,7 +92,7 @@ class Bundle:
     @property
     def is_anchor(self) -> npt.NDArray[np.bool_]:
         """Which pairs are for training, shape (n_pairs,); the others are check pairs."""
-        return self.arrays[layout.ROLES] == layout.ANCHOR
+        return np.equal(self.arrays[layout.ROLES], layout.ANCHOR)
 
     @property
     def anchor_inputs(self) -> Array:
@@ -145,4 +145,3 @@ class Bundle:
     def bundle_id(self) -> str:
         """Digest of the manifest's bytes."""
         return manifest_digest(self.manifest_bytes)
-

@@ -31,7 +31,7 @@ def array_digest(array: Array) -> str:
     shape: Sequence[int] = array.shape
     header = rfc8785.dumps({"dtype": dtype_code(array.dtype), "shape": list(shape)})
     digest = hashlib.sha256(b"rosetta-array-v1\n" + header + b"\n")
-    digest.update(little.reshape(-1).view(np.uint8))
+    digest.update(little.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -18,13 +18,19 @@ Check = Callable[[Manifest, Mapping[str, Any], RawBundle], Problems]
 def version_disagrees(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
     attribute = raw.attributes[layout.VERSION_ATTRIBUTE]
     if manifest.format_version != attribute:
-        yield "/manifest#/format_version", f"says {manifest.format_version}, the root's attribute says {attribute}"
+        yield (
+            "/manifest#/format_version",
+            f"says {manifest.format_version}, the root's attribute says {attribute}",
+        )
 
 
 def unknown_requirements(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
     for number, feature in enumerate(manifest.requires):
         if feature not in KNOWN_REQUIREMENTS:
-            yield f"/manifest#/requires/{number}", f"the bundle needs {feature!r}, which this reader does not know"
+            yield (
+                f"/manifest#/requires/{number}",
+                f"the bundle needs {feature!r}, which this reader does not know",
+            )
 
 
 def undeclared_arrays(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
@@ -50,12 +56,18 @@ def misdescribed_arrays(manifest: Manifest, value: Mapping[str, Any], raw: RawBu
 def altered_arrays(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
     for path, array, entry in _both(manifest, raw):
         if (found := array_digest(array)) != entry.sha256:
-            yield path, f"its values were altered: their digest is {found[:12]}…, declared {entry.sha256[:12]}…"
+            yield (
+                path,
+                f"its values were altered: their digest is {found[:12]}…, declared {entry.sha256[:12]}…",
+            )
 
 
 def wrong_content_id(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
     if (found := content_digest(value["content"])) != manifest.content_id:
-        yield "/manifest#/content_id", f"says {manifest.content_id[:12]}…, but the content's digest is {found[:12]}…"
+        yield (
+            "/manifest#/content_id",
+            f"says {manifest.content_id[:12]}…, but the content's digest is {found[:12]}…",
+        )
 
 
 CHECKS: dict[str, Check] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import rfc8785
@@ -18,7 +19,7 @@ MAX_DEPTH = 32
 KNOWN_REQUIREMENTS: frozenset[str] = frozenset()
 
 
-def check_version(attributes: dict[str, str]) -> tuple[int, int]:
+def check_version(attributes: Mapping[str, str]) -> tuple[int, int]:
     """Return the format version that the root attributes declare, as (major, minor).
 
     Raises
@@ -30,7 +31,9 @@ def check_version(attributes: dict[str, str]) -> tuple[int, int]:
     major, _, minor = version.partition(".")
     is_version = major.isdecimal() and minor.isdecimal() and version.isascii() and len(version) < 12
     if name != FORMAT or not is_version:
-        raise BundleError("RZ-V101", "/", f"attributes say format {name!r}, version {version!r}; expected {FORMAT!r}, '1.0'")
+        raise BundleError(
+            "RZ-V101", "/", f"attributes say format {name!r}, version {version!r}; expected {FORMAT!r}, '1.0'"
+        )
     if int(major) != SUPPORTED_MAJOR:
         raise BundleError("RZ-V101", "/", f"format version {version}; this reader knows {SUPPORTED_MAJOR}.x only")
     return int(major), int(minor)
@@ -61,7 +64,10 @@ def parse_json(data: bytes) -> dict[str, Any]:
     except (rfc8785.CanonicalizationError, UnicodeError) as error:
         raise _problem("RZ-V104", f"it has no canonical form: {error}") from error
     if canonical != data:
-        at = next((i for i, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b), min(len(canonical), len(data)))
+        at = next(
+            (i for i, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b),
+            min(len(canonical), len(data)),
+        )
         raise _problem("RZ-V105", f"its bytes are not RFC 8785 canonical JSON, from byte {at} on")
     return value
 
@@ -72,7 +78,10 @@ def validate_schema(value: dict[str, Any]) -> tuple[list[tuple[str, str]], Manif
         return [], Manifest.model_validate(value)
     except ValidationError as error:
         return [
-            (layout.MANIFEST + "#" + "".join(f"/{_pointer(part)}" for part in e["loc"]), _message(e["msg"], e["input"]))
+            (
+                layout.MANIFEST + "#" + "".join(f"/{_pointer(part)}" for part in e["loc"]),
+                _message(e["msg"], e["input"]),
+            )
             for e in error.errors(include_url=False)
         ], None
 

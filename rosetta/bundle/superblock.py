@@ -7,7 +7,8 @@ from rosetta.errors import UnsafeFileError
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 UNDEFINED = b"\xff" * 8
 
-# (position of the two size fields, of the base address, of the end-of-file address, of the address that must be undefined)
+# by version: where the two size fields, the base address, the end-of-file address and an address that must be
+# undefined stand
 _FIELDS = {0: (13, 24, 40, 48), 2: (9, 12, 28, 20), 3: (9, 12, 28, 20)}
 
 
@@ -38,5 +39,7 @@ def check_superblock(data: bytes) -> None:
     if declared != len(data):
         problem = "cut short" if declared > len(data) else "followed by foreign bytes"
         raise UnsafeFileError(
-            "RZ-S002", "/", f"the file is {problem}: its header says {declared} bytes, but there are {len(data)}"
+            "RZ-S002",
+            "/",
+            f"the file is {problem}: its header says {declared} bytes, but there are {len(data)}",
         )

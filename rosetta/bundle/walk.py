@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import h5py
@@ -39,7 +40,7 @@ def walk(file: h5py.h5f.FileID, size: int) -> tuple[dict[str, str], list[Extent]
     """
     root = h5o.open(file, b"/")
     extents = sorted(_visit(file, "/", root, size), key=lambda e: e.offset)
-    for before, after in zip(extents, extents[1:], strict=False):
+    for before, after in pairwise(extents):
         if before.offset + before.n_bytes > after.offset:
             raise UnsafeFileError("RZ-S025", after.path, f"its bytes overlap with those of {before.path}")
     return _root_attributes(root), extents
@@ -54,7 +55,9 @@ def _visit(file: Any, prefix: str, group: Any, size: int) -> Iterator[Extent]:
     for name in names:
         path = prefix.rstrip("/") + "/" + name.decode("utf-8", "replace")
         if group.links.get_info(name).type != h5l.TYPE_HARD:
-            raise UnsafeFileError("RZ-S010", path, "a soft, external or user-defined link; a bundle has hard links only")
+            raise UnsafeFileError(
+                "RZ-S010", path, "a soft, external or user-defined link; a bundle has hard links only"
+            )
         child = h5o.open(group, name)
         if h5o.get_info(child).rc != 1:
             raise UnsafeFileError("RZ-S011", path, "several links lead to this object; a bundle has one for each")
@@ -71,7 +74,9 @@ def _visit(file: Any, prefix: str, group: Any, size: int) -> Iterator[Extent]:
 def _extent(dataset: Any, path: str, size: int) -> Extent:
     plist = dataset.get_create_plist()
     if plist.get_layout() != h5d.CONTIGUOUS or plist.get_external_count() or plist.get_nfilters():
-        raise UnsafeFileError("RZ-S020", path, "chunked, compact, virtual, external or filtered; a bundle is contiguous")
+        raise UnsafeFileError(
+            "RZ-S020", path, "chunked, compact, virtual, external or filtered; a bundle is contiguous"
+        )
     space = dataset.get_space()
     if space.get_simple_extent_type() not in (h5s.SIMPLE, h5s.SCALAR):
         raise UnsafeFileError("RZ-S022", path, "a null dataspace; a bundle has arrays with values")
@@ -105,7 +110,9 @@ def _dtype(stored: Any, path: str) -> np.dtype[Any]:
                 if stored.equal(h5t.py_create(np.dtype(f"<{code}"))):
                     return np.dtype(f"<{code}")
     raise UnsafeFileError(
-        "RZ-S021", path, "its type is none of little-endian f4, f8, u1, i4, i8 (the manifest: fixed-length UTF-8)"
+        "RZ-S021",
+        path,
+        "its type is none of little-endian f4, f8, u1, i4, i8 (the manifest: fixed-length UTF-8)",
     )
 
 
@@ -118,7 +125,9 @@ def _root_attributes(root: Any) -> dict[str, str]:
         attribute = h5a.open(root, index=number)
         stored, name = attribute.get_type(), attribute.name.decode("utf-8", "replace")
         if name not in expected:
-            raise UnsafeFileError("RZ-S030", "/", f"the root has an attribute {name!r}; a bundle has {sorted(expected)}")
+            raise UnsafeFileError(
+                "RZ-S030", "/", f"the root has an attribute {name!r}; a bundle has {sorted(expected)}"
+            )
         is_text = stored.get_class() == h5t.STRING and not stored.is_variable_str() and stored.get_size() <= 64
         if not is_text or attribute.get_space().get_simple_extent_type() != h5s.SCALAR:
             raise UnsafeFileError("RZ-S030", "/", f"the attribute {name} is not a short fixed-length string")

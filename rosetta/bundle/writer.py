@@ -14,8 +14,17 @@ from rosetta.bundle.digest import array_digest, content_digest, dtype_code
 from rosetta.bundle.manifest import as_json, canonical
 from rosetta.errors import BundleError
 from rosetta.files import atomic_file
-from rosetta.schemas.manifest import FORMAT, ArrayEntry, Content, InputDescription, Manifest, Provenance
-from rosetta.schemas.manifest import LatentSpace, OriginEntry, PreprocessingStep
+from rosetta.schemas.manifest import (
+    FORMAT,
+    ArrayEntry,
+    Content,
+    InputDescription,
+    LatentSpace,
+    Manifest,
+    OriginEntry,
+    PreprocessingStep,
+    Provenance,
+)
 
 
 def describe_array(array: Array) -> ArrayEntry:
@@ -58,7 +67,10 @@ def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array]) ->
             raise BundleError("RZ-V110", name, "the array is not the one that the manifest describes")
     text = canonical(manifest)
     with atomic_file(path) as temporary, h5py.File(temporary, "w", libver=layout.LIBVER) as file:
-        for key, value in ((layout.FORMAT_ATTRIBUTE, FORMAT), (layout.VERSION_ATTRIBUTE, manifest.format_version)):
+        for key, value in (
+            (layout.FORMAT_ATTRIBUTE, FORMAT),
+            (layout.VERSION_ATTRIBUTE, manifest.format_version),
+        ):
             file.attrs.create(key, np.bytes_(value.encode("ascii")))
         dtype = h5py.string_dtype("utf-8", len(text))
         file.create_dataset(layout.MANIFEST, data=np.array(text, dtype=dtype), dtype=dtype, track_times=False)

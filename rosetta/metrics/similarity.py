@@ -32,4 +32,5 @@ def procrustes_similarity(a: Floats, b: Floats) -> float:
 
 
 def _centred(array: Doubles) -> Doubles:
-    return array - array.mean(axis=0)
+    centred: Doubles = array - array.mean(axis=0)
+    return centred

@@ -28,9 +28,7 @@ def dense(input_shape: tuple[int, ...], latent_dim: int, hidden: Sequence[int]) 
     inward = [n_features, *hidden]
     outward = [latent_dim, *reversed(hidden)]
     encoder = nn.Sequential(nn.Flatten(), *_layers(inward), nn.Linear(inward[-1], 2 * latent_dim))
-    decoder = nn.Sequential(
-        *_layers(outward), nn.Linear(outward[-1], n_features), nn.Unflatten(1, tuple(input_shape))
-    )
+    decoder = nn.Sequential(*_layers(outward), nn.Linear(outward[-1], n_features), nn.Unflatten(1, tuple(input_shape)))
     return encoder, decoder
 
 

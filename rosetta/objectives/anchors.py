@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from rosetta.arrays import Array, Floats
 from rosetta.errors import IncompatibleError, UsageError
 
-HOLD_RATE = 0.02  # of the logarithm of the weight, for each step and e-fold of error above the tolerance
-INITIAL_WEIGHT = 10.0
-WEIGHT_BOUNDS = (1e-3, 1e6)
+# The held weight is set by a proportional and an integral term on the log of error over tolerance. The integral
+# alone (plain dual ascent) winds up while the error is still large and overshoots by orders of magnitude.
+PROPORTIONAL, INTEGRAL = 2.0, 0.01  # of log weight: for each e-fold of error, and for each step and e-fold
+SMOOTHING = 0.2  # share of the newest step in the smoothed error
+LARGEST_EXCESS = 1.0  # e-folds that count at most
+LOG_WEIGHT_BOUNDS = (math.log(1e-3), math.log(1e6))
 
 
 class Pairs(Protocol):
@@ -53,9 +56,10 @@ class AnchorLoss(nn.Module):
     bundle : Bundle, or a sequence of them in one latent space
         Where the anchor pairs come from; check pairs are never used.
     weight : float or "auto"
-        ``"auto"`` holds the root-mean-square anchor error at `tolerance` by dual ascent on the logarithm
-        of the weight: at each training step it grows by 0.02 for each e-fold of error above the tolerance,
-        and shrinks likewise. It adapts to whatever scale the rest of the loss has.
+        ``"auto"`` holds the root-mean-square anchor error at `tolerance`: at each training step the logarithm
+        of the weight is set from the logarithm of error over tolerance and its sum over steps (dual ascent
+        with a proportional term, as in Stooke, Achiam & Abbeel 2020, "Responsive safety in reinforcement
+        learning by PID Lagrangian methods"). It adapts to whatever scale the rest of the loss has.
     tolerance : float
         Share of the space's total standard deviation (the root of the trace of its covariance).
     decoder_weight : float
@@ -75,6 +79,8 @@ class AnchorLoss(nn.Module):
     inputs: Tensor
     latents: Tensor
     log_weight: Tensor
+    excess: Tensor  # smoothed logarithm of error over tolerance
+    excess_sum: Tensor  # its sum over steps, times INTEGRAL
 
     def __init__(
         self,
@@ -98,8 +104,10 @@ class AnchorLoss(nn.Module):
         self.target = (tolerance * self.total_sd) ** 2
         self.register_buffer("inputs", torch.from_numpy(inputs))
         self.register_buffer("latents", torch.from_numpy(latents))
-        initial = INITIAL_WEIGHT if weight == "auto" else weight
+        initial = 1.0 if weight == "auto" else float(weight)
         self.register_buffer("log_weight", torch.tensor(math.log(initial) if initial else -math.inf))
+        self.register_buffer("excess", torch.zeros(()))
+        self.register_buffer("excess_sum", torch.zeros(()))
         self._draws = torch.Generator().manual_seed(seed)
 
     @property
@@ -125,8 +133,8 @@ class AnchorLoss(nn.Module):
         """
         if means.shape != drawn.latents.shape:
             raise IncompatibleError(
-                f"the encoder gives latents of shape {tuple(means.shape)} for anchors with stored latents of "
-                f"shape {tuple(drawn.latents.shape)}: it must return posterior means in the bundle's number of dimensions"
+                f"the encoder gives latents of shape {tuple(means.shape)} for anchors with stored latents of shape "
+                f"{tuple(drawn.latents.shape)}: it must return posterior means in the bundle's number of dimensions"
             )
         return (means - drawn.latents).square().sum(1).mean()
 
@@ -134,8 +142,10 @@ class AnchorLoss(nn.Module):
         """Return weight · error, and while training move a held weight towards its tolerance."""
         if self.is_held and self.training and torch.is_grad_enabled():
             with torch.no_grad():
-                excess = (error.detach() / self.target).log().mul(0.5).clamp(-1, 1)
-                self.log_weight.add_(HOLD_RATE * excess).clamp_(*map(math.log, WEIGHT_BOUNDS))
+                excess = (error.detach() / self.target).log().mul(0.5).clamp(-LARGEST_EXCESS, LARGEST_EXCESS)
+                self.excess.lerp_(excess, SMOOTHING)
+                self.excess_sum.add_(INTEGRAL * self.excess).clamp_(*LOG_WEIGHT_BOUNDS)
+                self.log_weight.copy_(self.excess_sum + PROPORTIONAL * self.excess)
         return self.log_weight.exp() * error
 
     def forward(
@@ -174,7 +184,9 @@ def _check_options(
     for name, number in numbers.items():
         least = {"tolerance": 0.0, "anchors_per_step": 1}.get(name, 0.0)
         if not math.isfinite(number) or number < least or (name == "tolerance" and number == 0):
-            raise UsageError(f"{name} is {number}; expected a finite number {'above' if name == 'tolerance' else 'from'} {least:g}")
+            raise UsageError(
+                f"{name} is {number}; expected a finite number {'above' if name == 'tolerance' else 'from'} {least:g}"
+            )
     shapes = {(b.anchor_inputs.shape[1:], b.anchor_latents.shape[1:]) for b in bundles}
     if len(shapes) > 1:
         raise IncompatibleError(f"the bundles have inputs and latents of different shapes: {sorted(shapes)}")

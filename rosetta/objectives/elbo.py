@@ -30,8 +30,13 @@ class Decoding(Protocol):
 class LatentModel(Protocol):
     """A VAE, as far as an objective needs to know it."""
 
-    decoder: nn.Module
-    likelihood: Decoding
+    @property
+    def decoder(self) -> nn.Module:
+        """From latents, shape (n_items, n_dims), to the likelihood's output."""
+
+    @property
+    def likelihood(self) -> Decoding:
+        """What that output means."""
 
     def encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return posterior means and log-variances, each of shape (n_items, n_dims)."""
@@ -68,7 +73,7 @@ class AnchoredELBO(nn.Module):
         self.anchors = anchors
 
     def forward(self, inputs: Tensor, noise: Tensor) -> Terms:
-        """Return the terms for a batch of `inputs`, shape (n_items, …), with standard normal `noise`, (n_items, n_dims)."""
+        """Return the terms for `inputs`, shape (n_items, …), with standard normal `noise`, shape (n_items, n_dims)."""
         if self.anchors is None:
             mean, log_variance = self.model.encode(inputs)
             reconstruction, kl = self._elbo_terms(inputs, mean, log_variance, noise)

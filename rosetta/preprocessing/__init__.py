@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import JsonValue
@@ -30,14 +30,11 @@ class Step(Protocol):
         """Return preprocessed `inputs`, float32, shape (n_items, …)."""
 
 
-class StepKind(Protocol):
+class StepKind(NamedTuple):
     """How a step comes to be."""
 
-    def fit(self, inputs: Array, *arguments: float) -> Step:
-        """Learn the step from the sender's data, shape (n_items, …)."""
-
-    def restore(self, parameters: Mapping[str, Any], arrays: Mapping[str, Array]) -> Step:
-        """Rebuild the step from a manifest."""
+    fit: Callable[..., Step]  # from the sender's inputs, shape (n_items, …), and the numbers after the step's name
+    restore: Callable[[Mapping[str, Any], Mapping[str, Array]], Step]  # from a manifest's parameters and arrays
 
 
 steps: Registry[StepKind] = Registry("preprocessing step", "rosetta.preprocessing")
@@ -62,13 +59,17 @@ def fit(text: str, inputs: Array) -> tuple[list[tuple[str, Step]], Array]:
     for part in text.split("|"):
         call = _CALL.fullmatch(part)
         if call is None:
-            raise PreprocessingError(f"cannot read the step {part.strip()!r}: write name or name(number, …), joined by |")
+            raise PreprocessingError(
+                f"cannot read the step {part.strip()!r}: write name or name(number, …), joined by |"
+            )
         name, arguments = call.group(1), call.group(2) or ""
         try:
             numbers = [float(a) for a in arguments.split(",")] if arguments.strip() else []
             step = steps.get(name).fit(inputs, *numbers)
         except (TypeError, ValueError) as error:
-            raise PreprocessingError(f"the step {part.strip()!r} does not work with these arguments: {error}") from error
+            raise PreprocessingError(
+                f"the step {part.strip()!r} does not work with these arguments: {error}"
+            ) from error
         fitted.append((name, step))
         inputs = step(inputs)
     return fitted, inputs
@@ -85,7 +86,9 @@ def describe(fitted: Iterable[tuple[str, Step]] | Iterable[PreprocessingStep]) -
     """Return the steps as text, in the form that `fit` reads; ``none`` if there is none."""
     parts = []
     for each in fitted:
-        name, parameters = (each.name, each.parameters) if isinstance(each, PreprocessingStep) else (each[0], each[1].parameters)
+        name, parameters = (
+            (each.name, each.parameters) if isinstance(each, PreprocessingStep) else (each[0], each[1].parameters)
+        )
         numbers = ", ".join(f"{v:g}" if isinstance(v, int | float) else str(v) for v in parameters.values())
         parts.append(f"{name}({numbers})" if numbers else name)
     return " | ".join(parts) or "none"

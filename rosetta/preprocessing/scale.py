@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from rosetta.arrays import Array
-from rosetta.preprocessing import steps
+from rosetta.preprocessing import StepKind, steps
 
 
 @dataclass(frozen=True)
@@ -49,4 +49,4 @@ class Scale:
         return (np.asarray(inputs, dtype=np.float32) - np.float32(self.low)) / np.float32(self.high - self.low)
 
 
-steps.register("scale")(Scale)
+steps.register("scale")(StepKind(Scale.fit, Scale.restore))

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from rosetta.arrays import Array
 from rosetta.errors import PreprocessingError
-from rosetta.preprocessing import steps
+from rosetta.preprocessing import StepKind, steps
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,10 @@ class Standardize:
     def __call__(self, inputs: Array) -> Array:
         """Return standardized `inputs`, float32."""
         if inputs.shape[1:] != self.mean.shape:
-            raise PreprocessingError(f"standardize was fitted on items of shape {self.mean.shape}, not {inputs.shape[1:]}")
+            raise PreprocessingError(
+                f"standardize was fitted on items of shape {self.mean.shape}, not {inputs.shape[1:]}"
+            )
         return ((inputs - self.mean) / self.sd).astype(np.float32)
 
 
-steps.register("standardize")(Standardize)
+steps.register("standardize")(StepKind(Standardize.fit, Standardize.restore))

@@ -21,7 +21,7 @@ def numbers_are_finite(file: Candidate) -> Iterator[Problem]:
     """Every number is finite."""
     for path, array in file.raw.arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            bad = ~np.isfinite(flat(np.atleast_1d(array))).all(axis=1)
+            bad = np.atleast_1d(~np.isfinite(flat(np.atleast_1d(array))).all(axis=1))
             yield Problem(path, f"{bad.sum()} of {len(bad)} rows hold NaN or infinity, the first is row {bad.argmax()}")
 
 
@@ -76,7 +76,9 @@ def roles_are_known(file: Candidate) -> Iterator[Problem]:
     unknown = (roles != layout.ANCHOR) & (roles != layout.CHECK)
     if unknown.any():
         row = int(unknown.argmax())
-        yield Problem(layout.ROLES, f"row {row} has the role {int(roles.flat[row])}; there are 0 (anchor) and 1 (check)")
+        yield Problem(
+            layout.ROLES, f"row {row} has the role {int(roles.flat[row])}; there are 0 (anchor) and 1 (check)"
+        )
     elif not (roles == layout.ANCHOR).any():
         yield Problem(layout.ROLES, "no pair is an anchor")
 
@@ -86,7 +88,7 @@ def inputs_are_in_their_range(file: Candidate) -> Iterator[Problem]:
     """Every input lies in the declared range of values."""
     low, high = file.manifest.content.input.value_range
     inputs = flat(file.bundle.inputs)
-    outside = ((inputs < low) | (inputs > high)).any(axis=1)
+    outside = np.atleast_1d(((inputs < low) | (inputs > high)).any(axis=1))
     if outside.any():
         yield Problem(
             layout.INPUTS,
@@ -119,7 +121,7 @@ def spread_is_positive(file: Candidate) -> Iterator[Problem]:
 
 @rule("RZ-V123", section="4.3", fix=_REMAKE, requires=_NUMBERS)
 def covariance_is_one(file: Candidate) -> Iterator[Problem]:
-    """The space's covariance is symmetric and has no negative eigenvalue beyond rounding; mean and covariance come together."""
+    """The space's covariance is symmetric without negative eigenvalues beyond rounding, and comes with its mean."""
     mean, covariance = file.bundle.space_mean, file.bundle.space_covariance
     if (mean is None) != (covariance is None):
         yield Problem("/space", "mean and covariance stand together or not at all")
@@ -134,7 +136,7 @@ def covariance_is_one(file: Candidate) -> Iterator[Problem]:
 
 @rule("RZ-V126", section="5.3", fix=_REMAKE, requires=_SHAPES)
 def input_is_as_described(file: Candidate) -> Iterator[Problem]:
-    """The manifest's description of the input has the shape and dtype of the inputs, and one name for each feature and axis."""
+    """The described input has the shape and dtype of the inputs, and one name for each feature and axis."""
     described, inputs = file.manifest.content.input, file.manifest.content.arrays[layout.INPUTS]
     where = "/manifest#/content/input"
     if described.shape != inputs.shape[1:]:

@@ -73,14 +73,27 @@ def rule(id: str, *, section: str, fix: str, requires: set[str] | None = None) -
     """Return a decorator that adds a check, whose docstring becomes its entry in the catalogue."""
 
     def add(check: Check) -> Check:
-        declare(id, inspect.cleandoc(check.__doc__ or ""), section=section, fix=fix, requires=requires, check=check)
+        declare(
+            id,
+            inspect.cleandoc(check.__doc__ or ""),
+            section=section,
+            fix=fix,
+            requires=requires,
+            check=check,
+        )
         return check
 
     return add
 
 
 def declare(
-    id: str, text: str, *, section: str, fix: str, requires: set[str] | None = None, check: Check | None = None
+    id: str,
+    text: str,
+    *,
+    section: str,
+    fix: str,
+    requires: set[str] | None = None,
+    check: Check | None = None,
 ) -> None:
     """Add a rule to the catalogue."""
     if id in _rules or not text:

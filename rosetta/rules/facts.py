@@ -14,10 +14,17 @@ def schema_is_named(file: Candidate) -> Iterator[Problem]:
     yield Problem("/", f"checked against the schema of format version {FORMAT_VERSION}")
 
 
-@rule("RZ-I302", section="7", fix="To open files from strangers, run the validator inside a sandbox of your own.")
+@rule(
+    "RZ-I302",
+    section="7",
+    fix="To open files from strangers, run the validator inside a sandbox of your own.",
+)
 def isolation_is_named(file: Candidate) -> Iterator[Problem]:
     """Which protections were not in force while the file was read."""
-    yield Problem("/", "libhdf5 walked the file inside this process, not in a sandboxed child; signatures are not checked")
+    yield Problem(
+        "/",
+        "libhdf5 walked the file inside this process, not in a sandboxed child; signatures are not checked",
+    )
 
 
 @rule("RZ-I303", section="5.3", fix="None needed.", requires={"RZ-V106"})

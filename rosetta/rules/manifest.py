@@ -126,7 +126,7 @@ def licence_is_spdx(file: Candidate) -> Iterator[Problem]:
 
 @rule("RZ-V121", section="5.3", fix=_REWRITE, requires={"RZ-V106"})
 def parents_make_sense(file: Candidate) -> Iterator[Problem]:
-    """No parent is the bundle itself or stands twice, and only a bundle of a later generation has an anchoring parent."""
+    """No parent is the bundle itself or stands twice, and only later generations have an anchoring parent."""
     where = "/manifest#/provenance/parents"
     parents = file.manifest.provenance.parents
     seen: set[str] = set()

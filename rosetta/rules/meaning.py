@@ -17,7 +17,10 @@ _PROVENANCE = "/manifest#/provenance"
 
 _PRIVATE = (
     ("an e-mail address", re.compile(r"[\w.+-]+@[\w-]+\.\w+")),
-    ("a path", re.compile(r"(?<![\w:/.])(/(home|Users|mnt|data|scratch|tmp|root|var|srv|opt)/\S+|[A-Za-z]:\\\S+|~/\S+)")),
+    (
+        "a path",
+        re.compile(r"(?<![\w:/.])(/(home|Users|mnt|data|scratch|tmp|root|var|srv|opt)/\S+|[A-Za-z]:\\\S+|~/\S+)"),
+    ),
 )
 
 
@@ -35,7 +38,12 @@ def terms_are_there(file: Candidate) -> Iterator[Problem]:
         yield Problem(f"{_PROVENANCE}/terms_of_use", "there are no terms of use beside the licence")
 
 
-@rule("RZ-W204", section="4.4", fix="Distil again; if it stays, remove duplicate items from the data.", requires=_NUMBERS)
+@rule(
+    "RZ-W204",
+    section="4.4",
+    fix="Distil again; if it stays, remove duplicate items from the data.",
+    requires=_NUMBERS,
+)
 def pairs_are_different(file: Candidate) -> Iterator[Problem]:
     """No two pairs have the same input."""
     rows = np.ascontiguousarray(flat(file.bundle.inputs))
@@ -44,7 +52,12 @@ def pairs_are_different(file: Candidate) -> Iterator[Problem]:
         yield Problem(layout.INPUTS, f"{len(rows) - unique} of {len(rows)} inputs are copies of others")
 
 
-@rule("RZ-W205", section="4.4", fix="Train the sender's model with fewer latent dimensions or a smaller β.", requires=_NUMBERS)
+@rule(
+    "RZ-W205",
+    section="4.4",
+    fix="Train the sender's model with fewer latent dimensions or a smaller β.",
+    requires=_NUMBERS,
+)
 def dimensions_vary(file: Candidate) -> Iterator[Problem]:
     """Every latent dimension varies over the anchors (variance above 0.0001)."""
     flat_dims = np.flatnonzero(file.bundle.anchor_latents.var(axis=0) <= 1e-4)
@@ -67,7 +80,10 @@ def anchors_suffice(file: Candidate) -> Iterator[Problem]:
     """There are more anchors than latent dimensions, else they cannot fix even an affine map."""
     n_anchors, n_dims = int(file.bundle.is_anchor.sum()), file.manifest.content.space.n_dims
     if n_anchors < n_dims + 1:
-        yield Problem(layout.ROLES, f"{n_anchors} anchors cannot fix an affine map of {n_dims} dimensions: {n_dims + 1} can")
+        yield Problem(
+            layout.ROLES,
+            f"{n_anchors} anchors cannot fix an affine map of {n_dims} dimensions: {n_dims + 1} can",
+        )
 
 
 @rule("RZ-W208", section="4.4", fix="Distil with --checks.", requires=_NUMBERS)
@@ -84,11 +100,17 @@ def observed_points_have_terms(file: Candidate) -> Iterator[Problem]:
     observed = sum(o.n_pairs for o in origins if o.origin == "observed")
     if observed and file.manifest.provenance.terms_of_use is None:
         yield Problem(
-            "/manifest#/content/origins", f"{observed} inputs are items of the sender's data, disclosed without terms"
+            "/manifest#/content/origins",
+            f"{observed} inputs are items of the sender's data, disclosed without terms",
         )
 
 
-@rule("RZ-W210", section="4.4", fix="Distil again from the model that the moments were computed with.", requires=_NUMBERS)
+@rule(
+    "RZ-W210",
+    section="4.4",
+    fix="Distil again from the model that the moments were computed with.",
+    requires=_NUMBERS,
+)
 def anchors_lie_in_the_space(file: Candidate) -> Iterator[Problem]:
     """The anchors' mean is within three standard deviations of the space's mean in every dimension."""
     mean, covariance = file.bundle.space_mean, file.bundle.space_covariance

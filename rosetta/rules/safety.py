@@ -9,8 +9,18 @@ _FOREIGN = "Do not open the file with other tools. Ask the sender for a bundle w
 
 for _id, _section, _fix, _text in (
     ("RZ-S001", "3.1", _FRESH, "The file is HDF5 from its first byte: no other kind of file, no user block."),
-    ("RZ-S002", "3.1", _FRESH, "The file is as long as its header says: nothing is cut off, nothing is appended."),
-    ("RZ-S003", "3.1", _FOREIGN, "The superblock has version 0, 2 or 3, eight-byte addresses and no base address."),
+    (
+        "RZ-S002",
+        "3.1",
+        _FRESH,
+        "The file is as long as its header says: nothing is cut off, nothing is appended.",
+    ),
+    (
+        "RZ-S003",
+        "3.1",
+        _FOREIGN,
+        "The superblock has version 0, 2 or 3, eight-byte addresses and no base address.",
+    ),
     ("RZ-S004", "3.1", _FOREIGN, "The superblock has no extension and no driver information."),
     ("RZ-S005", "3.2", _FRESH, "The HDF5 structure can be walked without an error."),
     ("RZ-S006", "3.1", _FOREIGN, "The file is within the size limit."),
@@ -22,9 +32,19 @@ for _id, _section, _fix, _text in (
     ("RZ-S020", "3.2", _FOREIGN, "Every dataset is contiguous, in the file itself, without filters."),
     ("RZ-S021", "3.2", _FOREIGN, "Every dataset has one of the format's types, not committed."),
     ("RZ-S022", "3.2", _FOREIGN, "Every dataset has a simple dataspace of fixed shape."),
-    ("RZ-S023", "3.2", _FOREIGN, "Every dataset stores exactly the bytes that it declares; the manifest is one string."),
+    (
+        "RZ-S023",
+        "3.2",
+        _FOREIGN,
+        "Every dataset stores exactly the bytes that it declares; the manifest is one string.",
+    ),
     ("RZ-S024", "3.2", _FRESH, "Every dataset lies inside the file."),
     ("RZ-S025", "3.2", _FOREIGN, "No two datasets share bytes."),
-    ("RZ-S030", "3.3", _FOREIGN, "The root has the two format attributes, short fixed-length strings; nothing else has any."),
+    (
+        "RZ-S030",
+        "3.3",
+        _FOREIGN,
+        "The root has the two format attributes, short fixed-length strings; nothing else has any.",
+    ),
 ):
     declare(_id, _text, section=_section, fix=_fix)

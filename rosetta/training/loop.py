@@ -6,12 +6,15 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from rosetta.errors import TrainingError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PROGRESS_EVERY_S = 0.1
 
@@ -122,7 +125,9 @@ def fit(
         elapsed = time.perf_counter() - started
         spent += elapsed
         _check_finite(means, number)
-        held_out = None if validation is None else evaluate(objective, validation, n_dims=n_dims, seed=seed, device=device)
+        held_out = (
+            None if validation is None else evaluate(objective, validation, n_dims=n_dims, seed=seed, device=device)
+        )
         on_epoch(Epoch(number, n_items, elapsed, means, held_out))
     on_progress(Progress(epochs, done, n_items * epochs, done / max(spent, 1e-9)))
 
@@ -147,11 +152,12 @@ def _check_finite(means: Means, epoch: int) -> None:
         if not math.isfinite(value):
             raise TrainingError(
                 f"the training diverged: in epoch {epoch} the {term.replace('_', ' ')} became {value}. "
-                "Try a smaller --lr, inputs of a smaller range (--preprocess), or a smaller --precision; nothing was written"
+                "Try a smaller --lr, inputs of a smaller range (--preprocess) or a smaller --precision; "
+                "nothing was written"
             )
 
 
-def _fabric(device: torch.device):  # type: ignore[no-untyped-def]  # Fabric is imported here only
+def _fabric(device: torch.device) -> Fabric:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on import it warns about its own deprecations
         from lightning_fabric import Fabric

@@ -69,7 +69,12 @@ def check(
 
 
 def _judge(
-    stored: Floats, found: Floats, threshold: float, rng: np.random.Generator, content_id: str, total_sd: float
+    stored: Floats,
+    found: Floats,
+    threshold: float,
+    rng: np.random.Generator,
+    content_id: str,
+    total_sd: float,
 ) -> CheckReport:
     value = unmapped_distortion(stored, found)
     low, high = agreement.bootstrap_interval(stored, found, rng)
@@ -79,7 +84,9 @@ def _judge(
     elif high > threshold:
         reason = f"the interval reaches {high:.3f}, above the threshold of {threshold:g}"
     else:
-        reason = f"the interval ends at {high:.3f}, within the threshold of {threshold:g}; random pairing gives {null:.2f}"
+        reason = (
+            f"the interval ends at {high:.3f}, within the threshold of {threshold:g}; random pairing gives {null:.2f}"
+        )
     aligned = p_value <= LARGEST_P_VALUE and high <= threshold
     rms = float(np.sqrt(((stored.astype(np.float64) - found) ** 2).sum(axis=1).mean()))
     return CheckReport(

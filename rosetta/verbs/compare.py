@@ -20,7 +20,13 @@ Latents = str | PathLike[str] | Array
 
 
 def compare(
-    a: Latents, b: Latents, *, data: str | Array | None = None, features: Features = None, seed: int = 0, device: str = "auto"
+    a: Latents,
+    b: Latents,
+    *,
+    data: str | Array | None = None,
+    features: Features = None,
+    seed: int = 0,
+    device: str = "auto",
 ) -> CompareReport:
     """Compare latents `b` with the reference `a`.
 

@@ -15,9 +15,9 @@ from rosetta import preprocessing
 from rosetta.arrays import Array, Floats, resolve_device
 from rosetta.bundle import layout
 from rosetta.bundle.digest import manifest_digest
+from rosetta.bundle.manifest import canonical
 from rosetta.bundle.reader import RawBundle
 from rosetta.bundle.writer import make_manifest, write_bundle
-from rosetta.bundle.manifest import canonical
 from rosetta.errors import IncompatibleError, SelectionError, UsageError
 from rosetta.files import check_output
 from rosetta.metrics.coverage import coverage, nearest_shares
@@ -37,6 +37,7 @@ from rosetta.schemas.manifest import (
     ModelDescription,
     OriginEntry,
     Parent,
+    PreprocessingStep,
     Provenance,
     Selection,
 )
@@ -121,7 +122,10 @@ def distill(
     items = match_inputs(data, expected_by(checkpoint), features=features)
     latents, _ = encode_array(checkpoint.model, items.inputs, device=where)
     _check_latents(latents)
-    mean, covariance = latents.mean(axis=0, dtype=np.float64), np.cov(latents.astype(np.float64), rowvar=False, ddof=0)
+    mean, covariance = (
+        latents.mean(axis=0, dtype=np.float64),
+        np.cov(latents.astype(np.float64), rowvar=False, ddof=0),
+    )
     sender = Sender(
         inputs=items.inputs,
         latents=latents,
@@ -217,7 +221,9 @@ def _check_options(license: str, pairs: int, checks: int, origin: str, select: s
     try:
         canonicalize_license_expression(license)
     except InvalidLicenseExpression as error:
-        raise UsageError(f"{license!r} is not an SPDX licence expression; write CC-BY-4.0 or CC0-1.0, for example") from error
+        raise UsageError(
+            f"{license!r} is not an SPDX licence expression; write CC-BY-4.0 or CC0-1.0, for example"
+        ) from error
 
 
 def _check_latents(latents: Floats) -> None:
@@ -242,7 +248,7 @@ def _make_inputs(sender: Sender, origin: str, n_anchors: int, n_checks: int, see
 
 def _arrays(
     checkpoint: Checkpoint, inputs: Array, sender: Sender, items: Prepared, *, n_anchors: int
-) -> tuple[dict[str, Array], tuple[preprocessing.PreprocessingStep, ...]]:
+) -> tuple[dict[str, Array], tuple[PreprocessingStep, ...]]:
     """Return every array of the bundle by path, the latents computed from exactly the stored inputs."""
     latents, sds = encode_array(checkpoint.model, inputs)
     _check_latents(latents)

@@ -56,5 +56,8 @@ def embed(
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         np.save(file, latents, allow_pickle=False)
     return EmbedReport(
-        latents=str(output), n_items=len(latents), n_dims=latents.shape[1], rows_per_s=round(len(latents) / elapsed, 1)
+        latents=str(output),
+        n_items=len(latents),
+        n_dims=latents.shape[1],
+        rows_per_s=round(len(latents) / elapsed, 1),
     )

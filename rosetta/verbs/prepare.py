@@ -59,7 +59,9 @@ def fit_inputs(data: str | Array, *, features: Features, preprocess: str | None)
     return Prepared(_finite(inputs), str(items.dtype), steps, names)
 
 
-def match_inputs(data: str | Array, expected: Expected, *, features: Features = None, preprocess: str | None = None) -> Prepared:
+def match_inputs(
+    data: str | Array, expected: Expected, *, features: Features = None, preprocess: str | None = None
+) -> Prepared:
     """Read items and repeat the preprocessing of an existing space; refuse items that do not fit it.
 
     Raises
@@ -95,7 +97,9 @@ def _names(features: Features, items: Array) -> tuple[str, ...] | None:
         return None
     names = read_names(features) if isinstance(features, str) else tuple(features)
     if items.ndim != 2 or len(names) != items.shape[1]:
-        raise SourceError(f"{len(names)} feature names for items of shape {items.shape[1:]}: one for each feature is needed")
+        raise SourceError(
+            f"{len(names)} feature names for items of shape {items.shape[1:]}: one for each feature is needed"
+        )
     return names
 
 

@@ -110,7 +110,10 @@ def train(
         generation=1 + max(b.manifest.provenance.generation for b in bundles) if bundles else 0,
         anchors=tuple(AnchorSource(content_id=b.content_id, n_pairs=int(b.is_anchor.sum())) for b in bundles),
         data=DataSummary(
-            n_items=len(items.inputs), n_validation=len(held_out), dtype=items.raw_dtype, shape=items.inputs.shape[1:]
+            n_items=len(items.inputs),
+            n_validation=len(held_out),
+            dtype=items.raw_dtype,
+            shape=items.inputs.shape[1:],
         ),
         n_parameters=sum(p.numel() for p in model.parameters()),
         weights_sha256=digest,
@@ -119,7 +122,10 @@ def train(
         elapsed_s=round(elapsed, 3),
         final_anchor_weight=objective.anchors.weight if objective.anchors else None,
         final=FinalFigures(
-            elbo=means.elbo, reconstruction=means.reconstruction, kl=means.kl, anchor_rms=_anchor_rms(objective, device)
+            elbo=means.elbo,
+            reconstruction=means.reconstruction,
+            kl=means.kl,
+            anchor_rms=_anchor_rms(objective, device),
         ),
         software=versions("torch", "numpy", "lightning-fabric"),
     )
@@ -190,9 +196,7 @@ def _prepare(data: str | Array, bundles: list[Bundle], features: Features, setti
     return match_inputs(data, expected, features=features, preprocess=settings.preprocess)
 
 
-def _configure(
-    items: Prepared, bundles: list[Bundle], settings: TrainSettings
-) -> tuple[RunConfig, dict[str, Array]]:
+def _configure(items: Prepared, bundles: list[Bundle], settings: TrainSettings) -> tuple[RunConfig, dict[str, Array]]:
     records, step_arrays = preprocessing.to_records(items.steps, lambda number, name: f"/preprocessing/{number}.{name}")
     ranges = [value_range(items.inputs), *(b.manifest.content.input.value_range for b in bundles)]
     latent_dim = bundles[0].manifest.content.space.n_dims if bundles else settings.latent_dim or DEFAULT_LATENT_DIM
@@ -215,7 +219,8 @@ def _check_bounds(model: VAE, inputs: Array, settings: TrainSettings) -> None:
     if low < bounds[0] or high > bounds[1]:
         raise UsageError(
             f"the {settings.likelihood} likelihood needs inputs from {bounds[0]:g} to {bounds[1]:g}, but these range "
-            f"from {low:g} to {high:g}: scale them, as with --preprocess 'scale({low:g}, {high:g})', or take another likelihood"
+            f"from {low:g} to {high:g}: scale them, as with --preprocess 'scale({low:g}, {high:g})', "
+            "or take another likelihood"
         )
 
 
@@ -268,5 +273,5 @@ def _anchor_rms(objective: AnchoredELBO, device: torch.device) -> float | None:
     anchors = objective.anchors
     if anchors is None:
         return None
-    means = torch.cat([objective.model.encode(block)[0] for block in anchors.inputs.to(device).split(4096)])
+    means = torch.cat([objective.model.encode(block)[0] for block in torch.split(anchors.inputs.to(device), 4096)])
     return float((means - anchors.latents).square().sum(1).mean().sqrt() / anchors.total_sd)

@@ -1,0 +1,66 @@
+# Two commands from a bare clone: `make demo` and `make test`. Both install what they need into .venv, once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TREE := $(VENV)/tree# the packages as they are installed, for mypy
+
+.PHONY: demo test check format lint types tests doctests generated generate benchmarks lock clean
+
+demo: $(READY)
+	$(BIN)/rosetta demo --force
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+check: lint types tests doctests generated
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	rm -rf $(TREE) && mkdir -p $(TREE)/rosetta
+	ln -s $(CURDIR)/rosetta/* $(CURDIR)/schemas $(CURDIR)/cli $(TREE)/rosetta/
+	cd $(TREE) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p rosetta
+
+tests: $(READY)
+	$(BIN)/python -m pytest
+
+doctests: $(READY)
+	$(BIN)/python -m pytest --doctest-modules rosetta schemas cli
+
+generated: $(READY)
+	$(BIN)/python -m tests.generated --check
+
+generate: $(READY)
+	$(BIN)/python -m tests.generated
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+benchmarks: $(READY)
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.training
+
+# torch first and alone: what depends on it then finds it there, and fetches no other build
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Rosetta needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# after a change of dependencies: the newest versions that fit, torch held where it is
+lock:
+	rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)" "setuptools>=77"
+	$(VENV)/lock/bin/python -m pip install --quiet --no-build-isolation -e ".[dev]"
+	$(VENV)/lock/bin/python -m pip freeze --exclude-editable --all | grep -v '^pip==' | sed 's/+cpu$$//' > requirements.lock
+	rm -rf $(VENV)/lock
+
+clean:
+	rm -rf $(VENV) rosetta-demo build dist *.egg-info
