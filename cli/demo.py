@@ -65,6 +65,7 @@ def _run_steps(folder: Path, seed: int, force: bool) -> None:
     _write_data(folder, seed)
     common = ["--seed", str(seed)] + (["--force"] if force else [])
     training = [*NETWORK, "--epochs", EPOCHS, *common]
+    tight = ["--anchor-tolerance", "0.02"]
 
     def path(name: str) -> str:
         return str(folder / name)
@@ -79,7 +80,7 @@ def _run_steps(folder: Path, seed: int, force: bool) -> None:
         _rosetta("validate", path(name))
     _say("Bob trains on his own digits: without anchors, then in Alice's space.")
     for folder_name, _, bundle in BOBS:
-        anchors = ["--anchors", path(bundle)] if bundle else []
+        anchors = ["--anchors", path(bundle), *tight] if bundle else []
         _rosetta("train", path("bob.npz::train"), "-o", path(folder_name), *anchors, *training)
     _say("Bob proves that he is in Alice's space, on pairs that no training saw.")
     for folder_name, _, bundle in BOBS:

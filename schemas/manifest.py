@@ -39,10 +39,10 @@ class InputDescription(Record):
     modality: Text | None = None
     shape: Shape
     dtype: Dtype
-    value_range: Annotated[tuple[float, float], Field(strict=False)]
+    value_range: tuple[float, float]
     units: Text | None = None
-    axis_names: Annotated[tuple[Text, ...], Field(strict=False)] | None = None
-    feature_names: Annotated[tuple[Text, ...], Field(strict=False)] | None = None
+    axis_names: tuple[Text, ...] | None = None
+    feature_names: tuple[Text, ...] | None = None
 
     @field_validator("value_range")
     @classmethod
@@ -73,8 +73,8 @@ class Content(Record):
     arrays: dict[ArrayPath, ArrayEntry]
     space: LatentSpace
     input: InputDescription
-    preprocessing: Annotated[tuple[PreprocessingStep, ...], Field(strict=False)] = ()
-    origins: Annotated[tuple[OriginEntry, ...], Field(strict=False, min_length=1)]
+    preprocessing: tuple[PreprocessingStep, ...] = ()
+    origins: Annotated[tuple[OriginEntry, ...], Field(min_length=1)]
 
 
 class Creator(Record):
@@ -141,14 +141,14 @@ class Provenance(Record):
     created: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
     title: Text
     description: Text | None = None
-    creators: Annotated[tuple[Creator, ...], Field(strict=False, min_length=1)]
+    creators: Annotated[tuple[Creator, ...], Field(min_length=1)]
     license: Text
     citation: Text | None = None
     terms_of_use: Text | None = None
     model: ModelDescription
     data: DataDescription
     selection: Selection
-    parents: Annotated[tuple[Parent, ...], Field(strict=False)] = ()
+    parents: tuple[Parent, ...] = ()
     generation: Count = 0
     software: dict[Text, Text]
     disclosure_audit: dict[Text, JsonValue] | None = None
@@ -162,5 +162,5 @@ class Manifest(Record):
     content_id: Sha256
     content: Content
     provenance: Provenance
-    requires: Annotated[tuple[Text, ...], Field(strict=False)] = ()
+    requires: tuple[Text, ...] = ()
     extensions: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")], JsonValue] = {}

@@ -20,4 +20,4 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 Positive = Annotated[int, Field(ge=1, le=2**53)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Shape = Annotated[tuple[Positive, ...], Field(strict=False)]  # JSON has lists where Python has tuples
+Shape = tuple[Positive, ...]

@@ -42,9 +42,9 @@ class RunConfig(Record):
     schema_version: Literal["1.0"] = "1.0"
     input_shape: Shape
     latent_dim: Positive
-    value_range: Annotated[tuple[float, float], Field(strict=False)]
-    feature_names: Annotated[tuple[Text, ...], Field(strict=False)] | None = None
-    preprocessing: Annotated[tuple[PreprocessingStep, ...], Field(strict=False)] = ()
+    value_range: tuple[float, float]
+    feature_names: tuple[Text, ...] | None = None
+    preprocessing: tuple[PreprocessingStep, ...] = ()
     settings: TrainSettings
 
 
@@ -88,7 +88,7 @@ class RunRecord(Record):
     space_id: SpaceId
     space_name: Text | None = None
     generation: Count = 0  # 0 for a space's first model, one more for each anchored descendant
-    anchors: Annotated[tuple[AnchorSource, ...], Field(strict=False)] = ()
+    anchors: tuple[AnchorSource, ...] = ()
     data: DataSummary
     n_parameters: Positive
     weights_sha256: Sha256

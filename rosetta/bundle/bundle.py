@@ -61,7 +61,7 @@ class Bundle:
         if raw.manifest is None:
             raise BundleError("RZ-V102", layout.MANIFEST, "the file has no manifest")
         value = parse_json(raw.manifest)
-        problems, manifest = validate_schema(value)
+        problems, manifest = validate_schema(raw.manifest)
         if manifest is None:
             raise BundleError("RZ-V106", *problems[0])
         for rule, find in integrity.CHECKS.items():

@@ -72,10 +72,13 @@ def parse_json(data: bytes) -> dict[str, Any]:
     return value
 
 
-def validate_schema(value: dict[str, Any]) -> tuple[list[tuple[str, str]], Manifest | None]:
-    """Return every (JSON pointer, message) that is against the schema, and the record if there is none."""
+def validate_schema(data: bytes) -> tuple[list[tuple[str, str]], Manifest | None]:
+    """Return every (JSON pointer, message) that is against the schema, and the record if there is none.
+
+    `data` is JSON that `parse_json` has accepted.
+    """
     try:
-        return [], Manifest.model_validate(value)
+        return [], Manifest.model_validate_json(data)
     except ValidationError as error:
         return [
             (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,15 +67,21 @@ def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array]) ->
         if name not in arrays or manifest.content.arrays.get(name) != describe_array(arrays[name]):
             raise BundleError("RZ-V110", name, "the array is not the one that the manifest describes")
     text = canonical(manifest)
-    with atomic_file(path) as temporary, h5py.File(temporary, "w", libver=layout.LIBVER) as file:
-        for key, value in (
-            (layout.FORMAT_ATTRIBUTE, FORMAT),
-            (layout.VERSION_ATTRIBUTE, manifest.format_version),
-        ):
+    content = _hdf5(text, manifest.format_version, arrays)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)
+    return text
+
+
+def _hdf5(text: bytes, version: str, arrays: Mapping[str, Array]) -> bytes:
+    """Return the file's bytes, made in memory: libhdf5 does not survive a disk that is full."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=layout.LIBVER) as file:
+        for key, value in ((layout.FORMAT_ATTRIBUTE, FORMAT), (layout.VERSION_ATTRIBUTE, version)):
             file.attrs.create(key, np.bytes_(value.encode("ascii")))
         dtype = h5py.string_dtype("utf-8", len(text))
         file.create_dataset(layout.MANIFEST, data=np.array(text, dtype=dtype), dtype=dtype, track_times=False)
         for name in sorted(arrays):
             array = arrays[name]
             file.create_dataset(name, data=array.astype(array.dtype.newbyteorder("<")), track_times=False)
-    return text
+    return buffer.getvalue()

@@ -38,7 +38,7 @@ class Candidate:
     @cached_property
     def manifest(self) -> Manifest:
         """The manifest as a record; for rules that require RZ-V106."""
-        problems, manifest = validate_schema(self.value)
+        problems, manifest = validate_schema(self.raw.manifest or b"")
         if manifest is None:
             raise ValueError(problems)
         return manifest

@@ -60,7 +60,7 @@ def manifest_is_canonical(file: Candidate) -> Iterator[Problem]:
 @rule("RZ-V106", section="5.2", fix=_REWRITE, requires={"RZ-V105"})
 def manifest_fits_its_schema(file: Candidate) -> Iterator[Problem]:
     """Every key, type and bound of the manifest is as in the schema of its version; unknown keys are errors."""
-    for location, message in validate_schema(file.value)[0]:
+    for location, message in validate_schema(file.raw.manifest or b"")[0]:
         yield Problem(location, message)
 
 

@@ -16,10 +16,10 @@ from rosetta.sources import choose_name, sources
 @sources.register(".npz")
 def read(path: Path, name: str | None) -> Array:
     """Read the array called `name`; pickled objects are refused."""
+    if not zipfile.is_zipfile(path):
+        raise SourceError(f"{path} is not a plain .npz archive: it is no ZIP file, or cut short")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise SourceError(f"{path} is not a ZIP archive of arrays: if it is a .npy array, name it so")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return np.asarray(archive[choose_name(path, name, list(archive.files))])
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise SourceError(

@@ -139,7 +139,8 @@ def _range_differences(inputs: Array, expected: Expected, declared: str) -> list
 
 
 def _finite(inputs: Array) -> Array:
-    inputs = np.asarray(inputs, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what overflows becomes infinity, and is refused below
+        inputs = np.asarray(inputs, dtype=np.float32)
     if not np.isfinite(inputs).all():
         row = int((~np.isfinite(inputs)).reshape(len(inputs), -1).any(axis=1).argmax())
         raise SourceError(f"after preprocessing, as 32-bit floats, row {row} holds NaN or infinity: rescale the data")

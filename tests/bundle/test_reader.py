@@ -1,0 +1,455 @@
+"""What is written is read, and everything else ends in the rule that it breaks."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from rosetta.bundle import layout
+from rosetta.bundle.manifest import canonical
+from rosetta.bundle.reader import read_raw
+from rosetta.errors import SourceError, UnsafeFileError
+from tests import builders
+
+EXTRA = "/preprocessing/0.extra"  # a place where an array may stand
+Change = Callable[[h5py.File], object]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return builders.write(tmp_path / "bundle.h5")
+
+
+def _refusal(path: Path) -> UnsafeFileError:
+    with pytest.raises(UnsafeFileError) as caught:
+        read_raw(path)
+    return caught.value
+
+
+def _changed(path: Path, change: Change) -> Path:
+    with h5py.File(path, "a", libver=layout.LIBVER) as file:
+        change(file)
+    return path
+
+
+def _edited(path: Path, old: bytes, new: bytes) -> Path:
+    """Replace bytes that stand in the file once."""
+    data = path.read_bytes()
+    assert data.count(old) == 1
+    path.write_bytes(data.replace(old, new))
+    return path
+
+
+def _storage(path: Path, name: str) -> tuple[bytes, int, int]:
+    """Return the layout message of a dataset as it stands in the file, its offset and its size."""
+    with h5py.File(path) as file:
+        offset, n_bytes = file[name].id.get_offset(), file[name].id.get_storage_size()
+    return struct.pack("<BBQQ", 3, 1, offset, n_bytes), offset, n_bytes
+
+
+def test_arrays_and_manifest_are_read_as_they_were_written(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    values = builders.arrays() | {
+        f"/preprocessing/0.{code}": rng.integers(0, 100, size=(3, 2)).astype(code) for code in layout.NUMBERS
+    }
+    path = builders.write(tmp_path / "bundle.h5", values)
+
+    raw = read_raw(path)
+
+    assert (raw.size, raw.manifest) == (path.stat().st_size, canonical(builders.manifest(values)))
+    assert dict(raw.attributes) == {"format": "rosetta-bundle", "format_version": "1.0"}
+    assert set(raw.arrays) == set(values)
+    for name, array in values.items():
+        np.testing.assert_array_equal(raw.arrays[name], array, strict=True)
+
+
+def test_arrays_that_were_read_are_aligned_and_cannot_be_changed_in_the_file(bundle: Path):
+    before = bundle.read_bytes()
+
+    arrays = read_raw(bundle).arrays
+
+    assert all(array.flags.aligned for array in arrays.values())
+    assert not any(array.flags.writeable for array in arrays.values())
+    assert bundle.read_bytes() == before
+
+
+def test_a_file_without_a_manifest_is_read_without_one(tmp_path: Path):
+    raw = read_raw(builders.write_raw(tmp_path / "bundle.h5", builders.arrays(), None))
+
+    assert raw.manifest is None
+    assert set(raw.arrays) == set(builders.arrays())
+
+
+@pytest.mark.parametrize("lowest", ["v108", "v110"])
+def test_newer_superblocks_are_read(lowest: str, bundle: Path, tmp_path: Path):
+    copy = tmp_path / "copy.h5"
+    with h5py.File(bundle) as old, h5py.File(copy, "w", libver=(lowest, "v110")) as new:
+        for key, value in old.attrs.items():
+            new.attrs.create(key, value)
+        for name in ("manifest", *builders.arrays()):
+            new.create_dataset(name, data=old[name][()], dtype=old[name].dtype)
+
+    raw, original = read_raw(copy), read_raw(bundle)
+
+    assert copy.read_bytes()[8] > 0
+    assert raw.manifest == original.manifest
+    for name, array in original.arrays.items():
+        np.testing.assert_array_equal(raw.arrays[name], array, strict=True)
+
+
+def test_a_missing_file_is_a_source_error(tmp_path: Path):
+    with pytest.raises(SourceError, match="there is no bundle"):
+        read_raw(tmp_path / "missing.h5")
+
+
+def test_a_folder_is_a_source_error(tmp_path: Path):
+    with pytest.raises(SourceError, match="is a folder"):
+        read_raw(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.h5")
+
+    with pytest.raises(SourceError, match="no regular file"):
+        read_raw(tmp_path / "pipe.h5")
+
+
+def test_a_file_above_the_size_limit_is_refused(bundle: Path, monkeypatch: pytest.MonkeyPatch):
+    size = bundle.stat().st_size
+
+    monkeypatch.setattr(layout, "MAX_FILE_BYTES", size)
+    read_raw(bundle)
+    monkeypatch.setattr(layout, "MAX_FILE_BYTES", size - 1)
+
+    assert _refusal(bundle).rule == "RZ-S006"
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda data: b"PK\x03\x04".ljust(512, b"\0") + data, "RZ-S001"),
+        (lambda data: data + b"\0", "RZ-S002"),
+        (lambda data: data[:-8], "RZ-S002"),
+        (lambda data: data[:8] + b"\1" + data[9:], "RZ-S003"),
+        (lambda data: data[:48] + bytes(8) + data[56:], "RZ-S004"),
+        (lambda data: data.replace(b"TREE", b"XREE", 1), "RZ-S005"),
+        (lambda data: data.replace(b"SNOD", b"XNOD", 1), "RZ-S005"),
+        (lambda data: data.replace(b"HEAP", b"XEAP", 1), "RZ-S005"),
+        (lambda data: data[:96] + bytes(len(data) - 96), "RZ-S005"),
+    ],
+    ids=["user block", "appended", "cut", "version", "driver", "tree", "node", "heap", "zeros"],
+)
+def test_damaged_bytes_end_in_their_rule(change: Callable[[bytes], bytes], rule: str, bundle: Path):
+    bundle.write_bytes(change(bundle.read_bytes()))
+
+    assert _refusal(bundle).rule == rule
+
+
+def _link(file: h5py.File, name: str, link: object) -> None:
+    if name in file:
+        del file[name]
+    file[name] = link
+
+
+LINKS = {
+    "soft": lambda file: _link(file, EXTRA, h5py.SoftLink("/pairs/latents")),
+    "dangling": lambda file: _link(file, EXTRA, h5py.SoftLink("/nowhere")),
+    "self": lambda file: _link(file, EXTRA, h5py.SoftLink(EXTRA)),
+    "external": lambda file: _link(file, EXTRA, h5py.ExternalLink("/etc/passwd", "/")),
+    "soft group": lambda file: _link(file, "/space", h5py.SoftLink("/pairs")),
+    "external group": lambda file: _link(file, "/pairs", h5py.ExternalLink("other.h5", "/pairs")),
+    "soft manifest": lambda file: _link(file, "/manifest", h5py.SoftLink("/pairs/latents")),
+}
+
+
+@pytest.mark.parametrize("change", LINKS.values(), ids=LINKS)
+def test_every_link_that_is_not_hard_is_refused(change: Change, bundle: Path):
+    assert _refusal(_changed(bundle, change)).rule == "RZ-S010"
+
+
+def test_a_link_of_a_user_defined_type_is_refused(bundle: Path):
+    _changed(bundle, lambda file: _link(file, EXTRA, h5py.ExternalLink("other.h5", "/")))
+
+    _edited(bundle, b"\x01\x08\x40\x070.extra", b"\x01\x08\x65\x070.extra")
+
+    assert _refusal(bundle).rule == "RZ-S010"
+
+
+ALIASES = {
+    "array": lambda file: _link(file, EXTRA, file[layout.LATENTS]),
+    "latents_sd": lambda file: _link(file, layout.LATENTS_SD, file[layout.LATENTS]),
+    "group": lambda file: _link(file, "/space", file["/pairs"]),
+    "cycle": lambda file: _link(file, "/ext", file["/"]),
+    "nested cycle": lambda file: _link(file.create_group("/ext"), "org.example", file["/ext"]),
+}
+
+
+@pytest.mark.parametrize("change", ALIASES.values(), ids=ALIASES)
+def test_two_links_to_one_object_are_refused(change: Change, bundle: Path):
+    assert _refusal(_changed(bundle, change)).rule == "RZ-S011"
+
+
+def test_two_links_with_one_name_are_refused(bundle: Path):
+    _changed(bundle, lambda file: file.update({"/preprocessing/mean_1": 1.0, "/preprocessing/mean_2": 2.0}))
+
+    assert _refusal(_edited(bundle, b"mean_2", b"mean_1")).rule == "RZ-S013"
+
+
+def test_more_links_than_the_limit_are_refused(bundle: Path):
+    def fill(file: h5py.File) -> None:
+        for number in range(layout.MAX_OBJECTS + 1):
+            file.create_group(f"/ext/org.example{number}")
+
+    assert _refusal(_changed(bundle, fill)).rule == "RZ-S014"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/extra",
+        "/pairs/extra",
+        "/pairs/latents_sd/deep",
+        "/space/latents",
+        "/preprocessing/with space",
+        "/preprocessing/ünï",
+        "/preprocessing/deep/er",
+        "/ext/mean",
+        "/ext/example/mean",
+        "/ext/org.Example/mean",
+        "/Pairs/inputs",
+    ],
+)
+def test_an_array_at_an_unknown_place_is_refused(name: str, bundle: Path):
+    def add(file: h5py.File) -> None:
+        if name.startswith(layout.LATENTS_SD):
+            del file[layout.LATENTS_SD]
+        file[name] = np.zeros(3)
+
+    refusal = _refusal(_changed(bundle, add))
+
+    assert refusal.rule == "RZ-S012"
+    assert name.startswith(refusal.location)
+
+
+@pytest.mark.parametrize("name", ["/preprocessing/0.mean", "/ext/org.example/mean", "/ext/a-b.c.d/X_1.y-z"])
+def test_an_array_at_a_known_place_is_read(name: str, bundle: Path):
+    _changed(bundle, lambda file: file.update({name: np.arange(3.0)}))
+
+    assert read_raw(bundle).arrays[name].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["/extra", EXTRA, "/pairs/latents", "/space"])
+def test_a_type_instead_of_an_array_or_group_is_refused(name: str, bundle: Path):
+    assert _refusal(_changed(bundle, lambda file: _link(file, name, np.dtype("<f4")))).rule == "RZ-S012"
+
+
+@pytest.mark.parametrize("name", ["/pairs/latents", "/manifest"])
+def test_a_group_instead_of_a_dataset_is_refused(name: str, bundle: Path):
+    def replace(file: h5py.File) -> None:
+        del file[name]
+        file.create_group(name)
+
+    refusal = _refusal(_changed(bundle, replace))
+
+    assert (refusal.rule, refusal.location) == ("RZ-S012", name)
+
+
+def _compact(file: h5py.File) -> None:
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_layout(h5py.h5d.COMPACT)
+    space = h5py.h5s.create_simple((3,))
+    h5py.h5d.create(file.require_group("preprocessing").id, b"0.extra", h5py.h5t.IEEE_F64LE, space, plist)
+
+
+def _virtual(file: h5py.File) -> None:
+    source = h5py.VirtualLayout(shape=(3,), dtype="<f8")
+    source[:] = h5py.VirtualSource("/etc/passwd", "x", shape=(3,))
+    file.create_virtual_dataset(EXTRA, source)
+
+
+STORAGES = {
+    "chunked": lambda file: file.create_dataset(EXTRA, data=np.zeros(8), chunks=(4,)),
+    "extendible": lambda file: file.create_dataset(EXTRA, data=np.zeros(8), maxshape=(None,)),
+    "gzip": lambda file: file.create_dataset(EXTRA, data=np.zeros(8), compression="gzip"),
+    "lzf": lambda file: file.create_dataset(EXTRA, data=np.zeros(8), compression="lzf"),
+    "shuffle": lambda file: file.create_dataset(EXTRA, data=np.zeros(8), shuffle=True),
+    "checksum": lambda file: file.create_dataset(EXTRA, data=np.zeros(8), fletcher32=True),
+    "compact": _compact,
+    "virtual": _virtual,
+    "external": lambda file: file.create_dataset(EXTRA, (8,), "u1", external=[("/etc/passwd", 0, 8)]),
+}
+
+
+@pytest.mark.parametrize("change", STORAGES.values(), ids=STORAGES)
+def test_every_storage_that_is_not_contiguous_is_refused(change: Change, bundle: Path):
+    refusal = _refusal(_changed(bundle, change))
+
+    assert (refusal.rule, refusal.location) == ("RZ-S020", EXTRA)
+
+
+TYPES = {
+    "big-endian float": ">f4",
+    "big-endian integer": ">i8",
+    "half": "<f2",
+    "long double": np.longdouble,
+    "complex": "<c8",
+    "unsigned": "<u4",
+    "short": "<i2",
+    "signed byte": "i1",
+    "bool": np.bool_,
+    "fixed string": "S8",
+    "variable string": h5py.string_dtype(),
+    "variable array": h5py.vlen_dtype(np.dtype("<f4")),
+    "enum": h5py.enum_dtype({"anchor": 0, "check": 1}, basetype="u1"),
+    "compound": np.dtype([("x", "<f4"), ("y", "<f4")]),
+    "array": np.dtype(("<f4", (2,))),
+    "opaque": np.dtype("V8"),
+    "object reference": h5py.ref_dtype,
+    "region reference": h5py.regionref_dtype,
+}
+
+
+@pytest.mark.parametrize("dtype", TYPES.values(), ids=TYPES)
+def test_every_type_that_the_format_does_not_have_is_refused(dtype: object, bundle: Path):
+    refusal = _refusal(_changed(bundle, lambda file: file.create_dataset(EXTRA, (3,), dtype)))
+
+    assert (refusal.rule, refusal.location) == ("RZ-S021", EXTRA)
+
+
+def test_a_committed_type_is_refused(bundle: Path):
+    def commit(file: h5py.File) -> None:
+        file["/committed"] = np.dtype("<f4")
+        file.create_dataset(EXTRA, (3,), file["/committed"])
+        del file["/committed"]
+
+    refusal = _refusal(_changed(bundle, commit))
+
+    assert (refusal.rule, refusal.location) == ("RZ-S021", EXTRA)
+
+
+MANIFESTS = {
+    "variable string": (h5py.string_dtype(), "RZ-S021"),
+    "ASCII": (h5py.string_dtype("ascii", 8), "RZ-S021"),
+    "bytes": (np.dtype("V8"), "RZ-S021"),
+    "number": (np.dtype("<f8"), "RZ-S021"),
+}
+
+
+@pytest.mark.parametrize(("dtype", "rule"), MANIFESTS.values(), ids=MANIFESTS)
+def test_a_manifest_of_another_type_is_refused(dtype: object, rule: str, tmp_path: Path):
+    path = builders.write_raw(tmp_path / "bundle.h5", builders.arrays(), None)
+
+    refusal = _refusal(_changed(path, lambda file: file.create_dataset("manifest", (), dtype)))
+
+    assert (refusal.rule, refusal.location) == (rule, "/manifest")
+
+
+def test_a_manifest_of_several_strings_is_refused(tmp_path: Path):
+    path = builders.write_raw(tmp_path / "bundle.h5", builders.arrays(), None)
+    texts = np.array([b"{}", b"{}"], dtype=h5py.string_dtype("utf-8", 2))
+
+    _changed(path, lambda file: file.create_dataset("manifest", data=texts, dtype=texts.dtype))
+
+    assert _refusal(path).rule == "RZ-S023"
+
+
+def test_a_manifest_above_its_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = builders.write_raw(tmp_path / "bundle.h5", builders.arrays(), b"x" * 1000)
+
+    monkeypatch.setattr(layout, "MAX_MANIFEST_BYTES", 1000)
+    read_raw(path)
+    monkeypatch.setattr(layout, "MAX_MANIFEST_BYTES", 999)
+
+    assert _refusal(path).rule == "RZ-S023"
+
+
+def test_a_null_dataspace_is_refused(bundle: Path):
+    assert _refusal(_changed(bundle, lambda file: _link(file, EXTRA, h5py.Empty("<f4")))).rule == "RZ-S022"
+
+
+def test_a_contiguous_array_that_claims_to_be_extendible_is_refused(bundle: Path):
+    _changed(bundle, lambda file: file.create_dataset(EXTRA, data=np.zeros(791)))
+
+    _edited(bundle, struct.pack("<QQ", 791, 791), struct.pack("<QQ", 791, 2**64 - 1))
+
+    assert _refusal(bundle).rule == "RZ-S022"
+
+
+def test_an_array_that_was_never_written_is_refused(bundle: Path):
+    refusal = _refusal(_changed(bundle, lambda file: file.create_dataset(EXTRA, (2**40,), "<f8")))
+
+    assert refusal.rule == "RZ-S023"
+    assert "declares 8796093022208 bytes, but 0 are stored" in refusal.message
+
+
+def test_an_array_without_numbers_is_refused(bundle: Path):
+    assert _refusal(_changed(bundle, lambda file: file.create_dataset(EXTRA, (0, 3), "<f8"))).rule == "RZ-S023"
+
+
+@pytest.mark.parametrize("more", [1, 4, -1])
+def test_an_array_that_stores_another_number_of_bytes_than_it_declares_is_refused(more: int, bundle: Path):
+    stored, offset, n_bytes = _storage(bundle, layout.LATENTS)
+
+    _edited(bundle, stored, struct.pack("<BBQQ", 3, 1, offset, n_bytes + more))
+
+    assert _refusal(bundle).rule in {"RZ-S023", "RZ-S005"}  # some versions of libhdf5 refuse it themselves
+
+
+@pytest.mark.parametrize("beyond", [-4, 0, 4, 2**40, 2**62])
+def test_an_array_outside_the_file_is_refused(beyond: int, bundle: Path):
+    stored, _, n_bytes = _storage(bundle, layout.LATENTS)
+
+    _edited(bundle, stored, struct.pack("<BBQQ", 3, 1, bundle.stat().st_size + beyond, n_bytes))
+
+    assert _refusal(bundle).rule in {"RZ-S024", "RZ-S005"}  # libhdf5 2.0 refuses it itself
+
+
+def test_a_walk_over_fewer_bytes_than_an_array_ends_at_is_refused(bundle: Path):
+    with h5py.File(bundle) as file:
+        ends = {name: file[name].id.get_offset() + file[name].nbytes for name in (*builders.arrays(), "/manifest")}
+        last = max(ends, key=lambda name: ends[name])
+
+        walk(file.id, ends[last])
+        with pytest.raises(UnsafeFileError) as caught:
+            walk(file.id, ends[last] - 1)
+
+    assert (caught.value.rule, caught.value.location) == ("RZ-S024", last)
+
+
+@pytest.mark.parametrize("shift", [0, 4, -4])
+def test_arrays_that_share_bytes_are_refused(shift: int, bundle: Path):
+    stored, _, n_bytes = _storage(bundle, layout.LATENTS)
+    _, offset, _ = _storage(bundle, layout.LATENTS_SD)
+
+    _edited(bundle, stored, struct.pack("<BBQQ", 3, 1, offset + shift, n_bytes))
+
+    assert _refusal(bundle).rule == "RZ-S025"
+
+
+ATTRIBUTES = {
+    "third": ("/", lambda file: file.attrs.update({"extra": 1})),
+    "missing": ("/", lambda file: file.attrs.__delitem__("format_version")),
+    "renamed": ("/", lambda file: file.attrs.__delitem__("format") or file.attrs.update({"form": np.bytes_(b"x")})),
+    "variable string": ("/", lambda file: file.attrs.update({"format": "rosetta-bundle"})),
+    "number": ("/", lambda file: file.attrs.update({"format_version": 1.0})),
+    "several": ("/", lambda file: file.attrs.update({"format_version": np.array([b"1.0", b"1.0"])})),
+    "long": ("/", lambda file: file.attrs.update({"format": np.bytes_(b"x" * 65)})),
+    "empty": ("/", lambda file: file.attrs.update({"format": h5py.Empty("S3")})),
+    "of a group": ("/pairs", lambda file: file["pairs"].attrs.update({"units": np.bytes_(b"m")})),
+    "of an array": ("/pairs/latents", lambda file: file["pairs/latents"].attrs.update({"units": 1})),
+    "of the manifest": ("/manifest", lambda file: file["manifest"].attrs.update({"units": 1})),
+}
+
+
+@pytest.mark.parametrize(("location", "change"), ATTRIBUTES.values(), ids=ATTRIBUTES)
+def test_every_other_attribute_is_refused(location: str, change: Change, bundle: Path):
+    refusal = _refusal(_changed(bundle, change))
+
+    assert (refusal.rule, refusal.location) == ("RZ-S030", location)

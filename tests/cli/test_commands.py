@@ -1,0 +1,331 @@
+"""The commands as a user types them: documents, exit codes, and what goes where."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from rosetta.cli.app import app, main
+from rosetta.schemas.export import DOCUMENTS
+
+import rosetta
+from tests import builders
+from tests.conftest import Lab
+
+QUICK = ["--latent-dim", "4", "--hidden", "32", "--epochs", "3"]
+SIGNED = ["--license", "CC0-1.0", "--title", "T", "--creator", "Alice"]
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """Run a command line in this process, as the entry point would."""
+
+    def invoke(*arguments: object) -> Result:
+        monkeypatch.setattr("sys.argv", ["rosetta", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capfd.readouterr()
+        return Result(int(stop.value.code or 0), captured.out, captured.err)
+
+    return invoke
+
+
+def test_a_lab_shares_its_space_with_another(run, lab: Lab, tmp_path: Path):
+    alice, bob, bundle = tmp_path / "alice", tmp_path / "bob", tmp_path / "a.h5"
+    epochs = ["--epochs", "30", "--hidden", "64"]
+
+    trained = run("train", lab.train, "-o", alice, "--latent-dim", 4, *epochs, "--json").json
+    distilled = run("distill", alice, lab.train, "-o", bundle, *SIGNED, "--terms", "Be kind.", "--json").json
+    validated = run("validate", bundle, "--json")
+    inspected = run("inspect", bundle, "--json").json
+    anchored = run("train", lab.bob, "-o", bob, "--anchors", bundle, *epochs, "--json").json
+    checked = run("check", bob, bundle, "--json")
+    embedded = run("embed", bob, lab.held_out, "-o", tmp_path / "z.npy", "--json").json
+    compared = run("compare", alice, bob, "--data", lab.held_out, "--json").json
+
+    assert trained["objective"] == "vae"
+    assert distilled["n_pairs"] == 96
+    assert validated.code == 0
+    assert inspected["content_id"] == distilled["content_id"]
+    assert anchored["anchors"] == [{"content_id": distilled["content_id"], "n_pairs": 64}]
+    assert (checked.code, checked.json["verdict"]) == (0, "aligned")
+    assert embedded["n_items"] == len(np.load(tmp_path / "z.npy"))
+    assert compared["unmapped_distortion"] < 0.3
+
+
+KEYS = {
+    "train": "run objective n_items epochs rows_per_s final anchors",
+    "distill": "bundle content_id bundle_id n_pairs n_anchors n_checks n_dims coverage",
+    "validate": "bundle valid exit_code schema_version findings skipped",
+    "check": "verdict reason n_checks unexplained_variance null p_value threshold rms_over_sd retrieval_top1 content_id",
+    "compare": "n_items unmapped_distortion unmapped_interval distortion log_distortion cka procrustes linear_map null",
+    "embed": "latents n_items n_dims rows_per_s",
+}
+
+
+@pytest.mark.parametrize("command", sorted(KEYS))
+def test_json_is_one_document_with_the_promised_keys(run, lab: Lab, tmp_path: Path, command: str):
+    arguments = {
+        "train": [lab.bob, "-o", tmp_path / "run", *QUICK, "--anchors", lab.observed],
+        "distill": [lab.run, lab.train, "-o", tmp_path / "b.h5", *SIGNED],
+        "validate": [lab.observed],
+        "check": [lab.run, lab.observed],
+        "compare": [lab.run, lab.run, "--data", lab.held_out],
+        "embed": [lab.run, lab.held_out, "-o", tmp_path / "z.npy"],
+    }[command]
+
+    result = run(command, *arguments, "--json")
+
+    assert result.code == 0
+    assert list(result.json) == KEYS[command].split()
+    DOCUMENTS[command].model_validate_json(result.out)
+
+
+def test_nested_keys_are_as_promised(run, lab: Lab, tmp_path: Path):
+    trained = run("train", lab.bob, "-o", tmp_path / "run", *QUICK, "--anchors", lab.observed, "--json").json
+    checked = run("check", lab.run, lab.observed, "--json").json
+    validated = run("validate", lab.observed, "--json").json
+
+    assert list(trained["final"]) == ["elbo", "reconstruction", "kl", "anchor_rms"]
+    assert list(trained["anchors"][0]) == ["content_id", "n_pairs"]
+    assert list(checked["unexplained_variance"]) == ["value", "low", "high"]
+    assert list(validated["findings"][0]) == ["rule", "severity", "location", "message", "fix", "spec_section"]
+
+
+def test_a_model_that_is_not_aligned_exits_with_one(run, lab: Lab, tmp_path: Path):
+    run("train", lab.bob, "-o", tmp_path / "alone", *QUICK)
+
+    result = run("check", tmp_path / "alone", lab.observed)
+
+    assert result.code == 1
+    assert result.out.startswith("verdict               NOT ALIGNED")
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "rule"),
+    [
+        ("none", 0, "RZ-I301"),
+        ("bit", 1, "RZ-V111"),
+        ("version", 3, "RZ-V101"),
+        ("cut", 4, "RZ-S002"),
+        ("text", 4, "RZ-S001"),
+    ],
+)
+def test_validate_exits_with_what_is_wrong(run, tmp_path: Path, damage: str, code: int, rule: str):
+    path = builders.write(tmp_path / "b.h5")
+    content = bytearray(path.read_bytes())
+    if damage == "bit":
+        content[-3] ^= 1
+    elif damage == "version":
+        content = content.replace(b"1.0\0", b"2.0\0", 1) if b"1.0\0" in content else content.replace(b"1.0", b"2.0", 1)
+    elif damage == "cut":
+        content = content[:-8]
+    elif damage == "text":
+        content = bytearray(b"once upon a time")
+    path.write_bytes(content)
+
+    text, document = run("validate", path), run("validate", path, "--json")
+
+    assert (text.code, document.code) == (code, code)
+    assert rule in text.out
+    assert rule in [f["rule"] for f in document.json["findings"]]
+    assert document.json["exit_code"] == code
+
+
+@pytest.mark.parametrize("name", ["missing.h5", "."])
+def test_validate_exits_with_two_for_what_cannot_be_read(run, tmp_path: Path, name: str):
+    result = run("validate", tmp_path / name)
+
+    assert result.code == 2
+    assert result.err.startswith("error: ")
+    assert result.out == ""
+
+
+def test_the_manifests_bytes_are_printed_as_they_are(run, lab: Lab):
+    report, printed = run("inspect", lab.observed, "--json").json, run("inspect", lab.observed, "--manifest")
+
+    assert hashlib.sha256(printed.out.encode()).hexdigest() == report["bundle_id"]
+
+
+def test_inspect_shows_what_a_person_asks(run, lab: Lab):
+    page = run("inspect", lab.decoded).out
+
+    for words in (
+        "Digits",
+        "Alice",
+        "CC0-1.0",
+        "Be kind.",
+        "256 anchors and 32 checks (288 decoded)",
+        "8 × 8",
+        "4 dimensions",
+    ):
+        assert words in page
+
+
+def test_schemas_are_exported(run, tmp_path: Path):
+    result = run("schema", "export", "-o", tmp_path)
+
+    assert result.code == 0
+    assert len(list(tmp_path.glob("*.schema.json"))) == len(DOCUMENTS)
+    assert run("schema", "export", "-o", tmp_path).code == 2
+    assert run("schema", "export", "-o", tmp_path, "--force").code == 0
+
+
+BAD = {
+    "a missing file": (["train", "nothing.npy", "-o", "run"], "there is no file nothing.npy"),
+    "a folder": (["train", "folder", "-o", "run"], "is a folder, but data is a file"),
+    "an empty array": (["train", "bad.npz::empty", "-o", "run"], "at least two items"),
+    "one row": (["train", "bad.npz::one", "-o", "run"], "at least two items"),
+    "NaN": (["train", "bad.npz::nan", "-o", "run"], "NaN or infinity, the first in row 3"),
+    "strings": (["train", "bad.npz::text", "-o", "run"], "must be real numbers"),
+    "objects": (["train", "objects.npy", "-o", "run"], "Pickled objects are never read"),
+    "a name that is not there": (["train", "bad.npz::nope", "-o", "run"], "no array called 'nope'"),
+    "sizes that are none": (["train", "good.npy", "-o", "run", "--hidden", "a,b"], "--hidden is 'a,b'"),
+    "no size": (["train", "good.npy", "-o", "run", "--hidden", "0"], "hidden is (0,)"),
+    "a weight that is none": (["train", "good.npy", "-o", "run", "--anchor-weight", "x"], "--anchor-weight is 'x'"),
+    "a negative rate": (["train", "good.npy", "-o", "run", "--lr=-1"], "lr is -1.0"),
+    "no tolerance": (["train", "good.npy", "-o", "run", "--anchor-tolerance", "0"], "anchor_tolerance is 0.0"),
+    "all held out": (["train", "good.npy", "-o", "run", "--validation", "1"], "validation is 1.0"),
+    "no number": (["train", "good.npy", "-o", "run", "--lr", "nan"], "lr is nan"),
+    "an output that exists": (["train", "good.npy", "-o", "folder"], "exists already"),
+    "an output nowhere": (["train", "good.npy", "-o", "no/run"], "does not exist: create it first"),
+    "a missing bundle": (["train", "good.npy", "-o", "run", "--anchors", "no.h5"], "there is no bundle no.h5"),
+    "a truncated bundle": (["train", "good.npy", "-o", "run", "--anchors", "cut.h5"], "RZ-S002"),
+    "an altered bundle": (["train", "good.npy", "-o", "run", "--anchors", "altered.h5"], "RZ-V111"),
+    "a bundle of another shape": (["train", "good.npy", "-o", "run", "--anchors", "whole.h5"], "the bundle has (4, 5)"),
+    "no run": (["embed", "folder", "good.npy", "-o", "z.npy"], "no complete run folder"),
+    "a file as a run": (["check", "good.npy", "whole.h5"], "is a file; expected a run folder"),
+    "latents of other lengths": (["compare", "good.npy", "bad.npz::short"], "20 and 10 rows"),
+    "a truncated bundle to look at": (["inspect", "cut.h5"], "RZ-S002"),
+    "an altered bundle to look at": (["inspect", "altered.h5"], "RZ-V111"),
+    "two documents at once": (["inspect", "whole.h5", "--json", "--manifest"], "leave --json out"),
+    "a demo over something": (["demo", "-o", "folder"], "folder exists already"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_bad_input_is_one_clear_error_and_leaves_everything_as_it_was(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.chdir(tmp_path)
+    good = np.random.default_rng(0).random((20, 6))
+    with_nan = good.copy()
+    with_nan[3, 1] = np.nan
+    np.save("good.npy", good)
+    np.save("objects.npy", np.array([[None], [{}]], dtype=object), allow_pickle=True)
+    np.savez("bad.npz", empty=good[:0], one=good[:1], nan=with_nan, text=good.astype(str), short=good[:10])
+    whole = builders.write(tmp_path / "whole.h5").read_bytes()
+    Path("cut.h5").write_bytes(whole[:-100])
+    Path("altered.h5").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    Path("folder").mkdir()
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    arguments, words = BAD[name]
+
+    result = run(*arguments)
+
+    assert result.code == 2
+    assert words in result.err
+    assert result.err.startswith("error: ")
+    assert "Traceback" not in result.err
+    assert result.out == ""
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+    assert not list(Path("folder").iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["train"], ["frobnicate"], ["train", "x", "-o", "y", "--epochs", "many"]])
+def test_a_command_line_that_makes_no_sense_exits_with_two(run, arguments: list[str]):
+    result = run(*arguments)
+
+    assert result.code == 2
+    assert "Traceback" not in result.err
+
+
+def test_a_bug_is_called_one(run, lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    def broken(*arguments: object, **options: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("rosetta.verbs.validate.validate", broken)
+
+    result = run("validate", lab.observed)
+
+    assert result.code == 70
+    assert "is a bug of Rosetta (ZeroDivisionError: oops)" in result.err
+
+
+def test_text_goes_to_stdout_and_nothing_to_stderr_when_all_is_well(run, lab: Lab, tmp_path: Path):
+    for arguments in (
+        ["train", lab.bob, "-o", tmp_path / "run", *QUICK],
+        ["embed", lab.run, lab.held_out, "-o", tmp_path / "z.npy"],
+        ["validate", lab.observed],
+        ["inspect", lab.observed],
+        ["check", lab.run, lab.observed],
+        ["compare", lab.run, lab.run, "--data", lab.held_out],
+    ):
+        result = run(*arguments)
+
+        assert result.out
+        assert result.err == ""
+
+
+def test_every_command_explains_itself(run):
+    names = [command.name for command in app.registered_commands]
+
+    for name in names:
+        assert run(name, "--help").code == 0
+    assert run("--version").out == "rosetta 0.1.0\n"
+    assert sorted(names) == sorted(["demo", "train", "distill", "validate", "inspect", "embed", "check", "compare"])
+
+
+def test_options_reach_the_run(run, lab: Lab, tmp_path: Path):
+    given = {
+        "latent_dim": 4, "hidden": (33, 17), "epochs": 2, "batch_size": 50, "lr": 0.002, "beta": 0.5,
+        "likelihood": "bernoulli", "precision": 7.0, "preprocess": "none", "anchor_weight": 2.5, "anchor_tolerance": 0.2,
+        "anchor_decoder_weight": 0.1, "anchors_per_step": 9, "validation": 0.2, "seed": 11, "device": "cpu",
+    }  # fmt: skip
+    options = [
+        text
+        for key, value in given.items()
+        for text in (
+            "--" + key.replace("_", "-"),
+            ",".join(map(str, value)) if isinstance(value, tuple) else str(value),
+        )
+    ]
+
+    run("train", lab.bob, "-o", tmp_path / "run", "--anchors", lab.observed, *options)
+
+    from rosetta.models.checkpoint import load_run
+
+    assert load_run(tmp_path / "run").config.settings.model_dump(exclude={"architecture"}) == given
+
+
+def test_distill_options_reach_the_manifest(run, lab: Lab, tmp_path: Path):
+    run(
+        "distill", lab.run, lab.train, "-o", tmp_path / "b.h5", *SIGNED, "--creator", "Bob", "--pairs", 9, "--checks", 8,
+        "--select", "random", "--terms", "t", "--description", "d", "--citation", "c", "--data-description", "dd",
+        "--space-name", "s", "--modality", "image", "--units", "u", "--axes", "row,column", "--seed", 4,
+    )  # fmt: skip
+
+    manifest = rosetta.Bundle.open(tmp_path / "b.h5").manifest
+
+    assert [c.name for c in manifest.provenance.creators] == ["Alice", "Bob"]
+    assert manifest.provenance.selection.settings == {"pairs": 9, "checks": 8}
+    assert (manifest.provenance.selection.method, manifest.provenance.selection.seed) == ("random", 4)
+    assert (manifest.provenance.terms_of_use, manifest.provenance.description) == ("t", "d")
+    assert (manifest.provenance.citation, manifest.provenance.data.description) == ("c", "dd")
+    assert (manifest.content.space.name, manifest.content.input.modality) == ("s", "image")
+    assert (manifest.content.input.units, manifest.content.input.axis_names) == ("u", ("row", "column"))

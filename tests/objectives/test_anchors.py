@@ -1,0 +1,151 @@
+"""The anchor loss is the paper's sum as a mean, and a held weight reaches its tolerance in anybody's loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rosetta.schemas.manifest import LatentSpace
+from rosetta.schemas.run import RunConfig, TrainSettings
+from torch import nn
+
+import rosetta
+from rosetta.errors import IncompatibleError, UsageError
+from rosetta.models.vae import build_vae
+from rosetta.objectives.elbo import AnchoredELBO
+from tests import builders
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> rosetta.Bundle:
+    return rosetta.Bundle.open(builders.write(tmp_path / "b.h5"))
+
+
+def _encode(inputs: torch.Tensor) -> torch.Tensor:
+    return inputs.flatten(1)[:, :3] - 0.5
+
+
+def test_the_loss_is_the_weighted_mean_over_anchors_of_the_squared_distance(bundle: rosetta.Bundle):
+    loss = rosetta.AnchorLoss(bundle, weight=2.5)(_encode)
+
+    inputs, latents = bundle.inputs[: builders.N_ANCHORS], bundle.latents[: builders.N_ANCHORS]
+    distances = [np.sum((z - (x.ravel()[:3] - 0.5)) ** 2) for x, z in zip(inputs, latents, strict=True)]
+    assert float(loss) == pytest.approx(2.5 * np.mean(distances), rel=1e-5)
+
+
+def test_check_pairs_never_enter(bundle: rosetta.Bundle):
+    anchors = rosetta.AnchorLoss(bundle)
+
+    assert len(anchors.inputs) == builders.N_ANCHORS
+    assert (anchors.inputs.numpy() == bundle.inputs[bundle.is_anchor]).all()
+
+
+def test_the_decoder_term_adds_its_weighted_mean(bundle: rosetta.Bundle):
+    anchors = rosetta.AnchorLoss(bundle, weight=0, decoder_weight=3)
+
+    loss = anchors(_encode, lambda latents, inputs: latents.sum(1) + inputs.flatten(1).sum(1))
+
+    expected = (
+        bundle.anchor_latents.sum(axis=1) + bundle.anchor_inputs.reshape(builders.N_ANCHORS, -1).sum(axis=1)
+    ).mean()
+    assert float(loss) == pytest.approx(3 * expected, rel=1e-5)
+    with pytest.raises(UsageError, match="no decoder_error was passed"):
+        anchors(_encode)
+
+
+def test_each_step_draws_different_anchors_and_every_one_has_its_turn(bundle: rosetta.Bundle):
+    anchors = rosetta.AnchorLoss(bundle, anchors_per_step=5)
+    drawn = [anchors.draw() for _ in range(40)]
+
+    rows = [{row.numpy().tobytes() for row in step.latents} for step in drawn]
+
+    assert {len(step) for step in rows} == {5}
+    assert len(set.union(*rows)) == builders.N_ANCHORS
+    again = rosetta.AnchorLoss(bundle, anchors_per_step=5).draw()
+    assert (again.latents == drawn[0].latents).all()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("tolerance", [0.3, 0.1])
+def test_a_held_weight_reaches_its_tolerance_whatever_the_scale_of_the_other_loss(
+    bundle: rosetta.Bundle, scale: float, tolerance: float
+):
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 3))
+    anchors = rosetta.AnchorLoss(bundle, tolerance=tolerance)
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=3e-3)
+    data = torch.rand(256, *builders.SHAPE)
+    for _ in range(1500):
+        optimizer.zero_grad()
+        pull_elsewhere = scale * (encoder(data) - 5).square().sum(1).mean()
+        (pull_elsewhere + anchors(encoder)).backward()
+        optimizer.step()
+
+    with torch.no_grad():
+        rms = float((encoder(anchors.inputs) - anchors.latents).square().sum(1).mean().sqrt())
+
+    assert rms / anchors.total_sd == pytest.approx(tolerance, rel=0.25)
+
+
+def test_a_held_weight_moves_in_training_only(bundle: rosetta.Bundle):
+    anchors = rosetta.AnchorLoss(bundle)
+    before = anchors.weight
+
+    anchors.eval()(_encode)
+    with torch.no_grad():
+        anchors.train()(_encode)
+    unmoved = anchors.weight
+    anchors(_encode)
+
+    assert unmoved == before != anchors.weight
+
+
+def test_the_objective_is_the_elbo_plus_the_anchor_loss(bundle: rosetta.Bundle):
+    config = RunConfig(input_shape=(4, 5), latent_dim=3, value_range=(0.0, 1.0), settings=TrainSettings(hidden=(8,)))
+    model = build_vae(config)
+    anchors = rosetta.AnchorLoss(bundle, weight=4, decoder_weight=0.5)
+    inputs, noise = torch.rand(6, 4, 5), torch.randn(6, 3)
+
+    terms = AnchoredELBO(model, beta=2.0, anchors=anchors)(inputs, noise)
+    plain = AnchoredELBO(model, beta=2.0, anchors=None)(inputs, noise)
+
+    decoder_error = -model.likelihood.log_prob(model.decoder(anchors.latents), anchors.inputs).mean()
+    encoder_error = (model.encode(anchors.inputs)[0] - anchors.latents).square().sum(1).mean()
+    torch.testing.assert_close(plain.loss, plain.reconstruction + 2 * plain.kl)
+    torch.testing.assert_close(terms.loss, plain.loss + 4 * encoder_error + 0.5 * decoder_error)
+    torch.testing.assert_close(terms.anchor_error, encoder_error)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"weight": "automatic"}, "expected a number or 'auto'"),
+        ({"weight": -1}, "weight is -1"),
+        ({"weight": float("nan")}, "weight is nan"),
+        ({"tolerance": 0}, "tolerance is 0"),
+        ({"decoder_weight": -0.5}, "decoder_weight is -0.5"),
+        ({"anchors_per_step": 0}, "anchors_per_step is 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(bundle: rosetta.Bundle, options: dict[str, object], words: str):
+    with pytest.raises(UsageError, match=words):
+        rosetta.AnchorLoss(bundle, **options)
+
+
+def test_an_encoder_of_another_width_is_refused(bundle: rosetta.Bundle):
+    with pytest.raises(IncompatibleError, match=r"shape \(12, 20\) for anchors with stored latents of shape \(12, 3\)"):
+        rosetta.AnchorLoss(bundle)(lambda inputs: inputs.flatten(1))
+
+
+def test_bundles_of_one_space_are_joined_and_those_of_two_refused(bundle: rosetta.Bundle, tmp_path: Path):
+    same = rosetta.Bundle.open(builders.write(tmp_path / "same.h5", builders.arrays(1)))
+    other_space = LatentSpace(id="space-" + "f" * 32, n_dims=builders.N_DIMS)
+    other = rosetta.Bundle.open(builders.write(tmp_path / "other.h5", space=other_space))
+
+    assert len(rosetta.AnchorLoss([bundle, same]).inputs) == 2 * builders.N_ANCHORS
+    with pytest.raises(IncompatibleError, match="2 latent spaces"):
+        rosetta.AnchorLoss([bundle, other])
+    with pytest.raises(UsageError, match="at least one bundle"):
+        rosetta.AnchorLoss([])

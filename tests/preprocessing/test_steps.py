@@ -1,0 +1,76 @@
+"""Steps are fitted once, say what they did, and are repeated exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rosetta import preprocessing
+from rosetta.errors import PreprocessingError, UsageError
+
+ITEMS = np.random.default_rng(0).integers(0, 256, size=(30, 4, 5)).astype(np.uint8)
+
+
+def test_scale_brings_the_range_to_zero_and_one():
+    fitted, inputs = preprocessing.fit("scale(0, 255)", ITEMS)
+
+    assert inputs.dtype == np.float32
+    assert inputs == pytest.approx(ITEMS / 255)
+    assert preprocessing.describe(fitted) == "scale(0, 255)"
+
+
+def test_standardize_learns_from_the_sender_and_not_from_the_receiver():
+    fitted, inputs = preprocessing.fit("standardize", ITEMS)
+
+    assert inputs.mean(axis=0) == pytest.approx(np.zeros((4, 5)), abs=1e-6)
+    assert inputs.std(axis=0) == pytest.approx(np.ones((4, 5)), abs=1e-5)
+    assert preprocessing.apply(fitted, ITEMS[:3] + 1) == pytest.approx(
+        (ITEMS[:3] + 1 - ITEMS.mean(axis=0)) / ITEMS.std(axis=0), abs=1e-5
+    )
+
+
+def test_a_feature_that_does_not_vary_is_centred_only():
+    constant = np.full((5, 2), 7.0)
+
+    _, inputs = preprocessing.fit("standardize", constant)
+
+    assert inputs.tolist() == np.zeros((5, 2)).tolist()
+
+
+def test_steps_follow_each_other_and_come_back_from_their_records():
+    fitted, inputs = preprocessing.fit("scale(0, 255) | standardize", ITEMS)
+
+    records, stored = preprocessing.to_records(fitted, lambda number, name: f"/preprocessing/{number}.{name}")
+    again = preprocessing.apply(preprocessing.from_records(records, stored), ITEMS)
+
+    assert sorted(stored) == ["/preprocessing/1.mean", "/preprocessing/1.sd"]
+    assert preprocessing.describe(records) == "scale(0, 255) | standardize"
+    assert (again == inputs).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("scale", "does not work with these arguments"),
+        ("scale(1, 1)", "needs low < high"),
+        ("scale(a, b)", "does not work with these arguments"),
+        ("scale(0, 1) extra", "cannot read the step"),
+        ("standardize(3)", "does not work with these arguments"),
+        ("", "cannot read the step"),
+    ],
+)
+def test_steps_that_cannot_be_read_are_refused(text: str, words: str):
+    with pytest.raises(PreprocessingError, match=words):
+        preprocessing.fit(text, ITEMS)
+
+
+def test_an_unknown_step_is_met_with_the_nearest():
+    with pytest.raises(UsageError, match="Did you mean 'standardize'"):
+        preprocessing.fit("standardise", ITEMS)
+
+
+def test_a_step_without_its_arrays_cannot_be_rebuilt():
+    records, _ = preprocessing.to_records(preprocessing.fit("standardize", ITEMS)[0], lambda n, name: f"/p/{name}")
+
+    with pytest.raises(PreprocessingError, match="'standardize' cannot be rebuilt"):
+        preprocessing.from_records(records, {})

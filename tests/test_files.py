@@ -1,0 +1,115 @@
+"""Results appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from rosetta.errors import OutputError
+from rosetta.files import atomic_file, atomic_folder, check_output
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path):
+    with atomic_file(tmp_path / "a.bin") as temporary:
+        temporary.write_bytes(b"whole")
+        assert [p.name for p in tmp_path.iterdir()] == [temporary.name]
+
+    assert (tmp_path / "a.bin").read_bytes() == b"whole"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_result_can_be_read_by_whom_the_umask_lets(tmp_path: Path):
+    before = os.umask(0o027)
+    try:
+        with atomic_file(tmp_path / "a") as file:
+            file.touch()
+        with atomic_folder(tmp_path / "b") as folder:
+            (folder / "c").touch()
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_what_fails_leaves_the_old_result(tmp_path: Path, error: type[BaseException]):
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "run.json").write_text("old")
+
+    def fail(what: AbstractContextManager[Path], name: str) -> None:
+        with what as temporary:
+            (temporary / name).write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail(atomic_file(tmp_path / "a"), "")
+    with pytest.raises(error):
+        fail(atomic_folder(tmp_path / "b"), "run.json")
+
+    assert (tmp_path / "a").read_text() == (tmp_path / "b" / "run.json").read_text() == "old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_folder_takes_the_old_ones_place(tmp_path: Path):
+    for text in ("old", "new"):
+        with atomic_folder(tmp_path / "run") as temporary:
+            (temporary / text).touch()
+
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["new"]
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_the_right_to_write_is_refused(tmp_path: Path):
+    tmp_path.chmod(0o500)
+
+    with pytest.raises(OutputError, match="cannot be written to"):
+        check_output(tmp_path / "a.h5", force=False, suffix=".h5")
+    tmp_path.chmod(0o700)
+
+
+def _limited(arguments: list[str], largest_file: int) -> subprocess.CompletedProcess[str]:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
+    command = [sys.executable, "-c", "from rosetta.cli import main; main()", *arguments]
+    return subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
+
+
+def test_a_file_that_cannot_grow_is_one_clear_error_and_leaves_nothing(tmp_path: Path, lab):
+    for arguments in (
+        ["embed", str(lab.run), lab.train, "-o", str(tmp_path / "z.npy")],
+        ["train", lab.bob, "-o", str(tmp_path / "run"), "--epochs", "1", "--hidden", "64"],
+        ["distill", str(lab.run), lab.train, "-o", str(tmp_path / "b.h5"), "--license", "CC0-1.0", "--title", "T",
+         "--creator", "A"],
+    ):  # fmt: skip
+        result = _limited(arguments, 4096)
+
+        assert result.returncode == 2, result.stderr
+        assert "could not be written" in result.stderr
+        assert "Traceback" not in result.stderr
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_training_leaves_nothing(tmp_path: Path, lab):
+    command = [sys.executable, "-c", "from rosetta.cli import main; main()", "train", lab.bob]
+    process = subprocess.Popen(
+        [*command, "-o", str(tmp_path / "run"), "--epochs", "100000"], stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert message == "error: interrupted; what was not finished was removed\n"
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,111 @@
+"""The records are the only source of the JSON Schemas, and both refuse the same documents."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+from pydantic import ValidationError
+from rosetta.schemas.export import DOCUMENTS, documents
+from rosetta.schemas.manifest import Manifest
+
+import rosetta
+from rosetta.bundle.manifest import as_json
+from tests import builders
+from tests.conftest import Lab
+from tests.generated import files
+
+# that a range starts below its end is a relation between two values
+BEYOND_JSON_SCHEMA = {"number content/input/value_range/0", "negative content/input/value_range/1"}
+SCHEMAS = {name: json.loads(text) for name, text in documents().items()}
+
+
+def test_generated_files_are_up_to_date():
+    stale = [path.name for path, text in files().items() if not path.exists() or path.read_text() != text]
+
+    assert not stale, "run make generate"
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS))
+def test_every_schema_is_one(name: str):
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
+
+
+def test_real_documents_fit_their_schemas(lab: Lab):
+    reports = {
+        "manifest": as_json(rosetta.Bundle.open(lab.decoded).manifest),
+        "validate": rosetta.validate(lab.observed),
+        "inspect": rosetta.inspect(lab.observed)[0],
+        "check": rosetta.check(lab.run, lab.observed),
+        "compare": rosetta.compare(lab.run, lab.run, data=lab.held_out),
+        "config": json.loads((lab.run / "config.json").read_text()),
+        "run": json.loads((lab.run / "run.json").read_text()),
+    }
+
+    for name, document in reports.items():
+        text = json.dumps(document) if isinstance(document, dict) else document.model_dump_json()
+        jsonschema.validate(json.loads(text), SCHEMAS[f"{name}.schema.json"])
+        DOCUMENTS[name].model_validate_json(text)
+
+
+def _mutants() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Manifests that are wrong in one place: each key removed, added to, or given a value of another kind."""
+    good = as_json(builders.manifest(builders.arrays()))
+
+    def visit(node: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        yield path
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+            yield from visit(child, (*path, key))
+
+    for path in visit(good, ()):
+        for change in ("remove", "extra", "null", "text", "number", "negative", "list"):
+            mutant = copy.deepcopy(good)
+            parent = mutant
+            for key in path[:-1]:
+                parent = parent[key]
+            if not path:
+                continue
+            if change == "remove":
+                del parent[path[-1]]
+            elif change == "extra":
+                if not isinstance(parent[path[-1]], dict):
+                    continue
+                parent[path[-1]]["surprise"] = 1
+            else:
+                parent[path[-1]] = {"null": None, "text": "", "number": 1.5, "negative": -7, "list": [[]]}[change]
+            yield f"{change} {'/'.join(map(str, path))}", mutant
+
+
+def test_records_and_schema_refuse_the_same_manifests():
+    validator = jsonschema.Draft202012Validator(SCHEMAS["manifest.schema.json"])
+    different, n_refused = [], 0
+    for name, mutant in _mutants():
+        try:
+            Manifest.model_validate_json(json.dumps(mutant))
+            accepted = True
+        except ValidationError:
+            accepted = False
+        n_refused += not accepted
+        if accepted != validator.is_valid(mutant):
+            different.append(name)
+
+    assert n_refused > 300
+    assert set(different) == BEYOND_JSON_SCHEMA
+
+
+def test_the_command_lines_defaults_are_those_of_the_settings():
+    import inspect
+
+    from rosetta.cli.train import train
+    from rosetta.schemas.run import TrainSettings
+
+    defaults = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
+    settings = TrainSettings()
+
+    for name in TrainSettings.model_fields.keys() - {"architecture", "hidden"}:
+        assert defaults[name] == getattr(settings, name), name
+    assert tuple(map(int, defaults["hidden"].split(","))) == settings.hidden

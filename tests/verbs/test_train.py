@@ -1,0 +1,281 @@
+"""Training leaves a run folder that says what happened, and every option has an effect."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rosetta.schemas.run import RunConfig, RunRecord
+
+import rosetta
+from rosetta.errors import IncompatibleError, OutputError, RosettaError, SourceError, UsageError
+from rosetta.models.checkpoint import load_run
+from tests import builders
+from tests.conftest import SETTINGS, Lab
+
+RNG = np.random.default_rng(0)
+ITEMS = RNG.random((60, 4, 5), dtype=np.float32)
+QUICK = {"latent_dim": 3, "hidden": (8,), "epochs": 2, "batch_size": 16}
+
+
+def _weights(run: Path) -> str:
+    return load_run(run).record.weights_sha256
+
+
+def test_the_run_folder_says_what_happened(lab: Lab):
+    record = RunRecord.model_validate_json((lab.run / "run.json").read_text())
+    config = RunConfig.model_validate_json((lab.run / "config.json").read_text())
+    rows = list(csv.DictReader((lab.run / "metrics.csv").read_text().splitlines()))
+
+    assert record.objective == "vae"
+    assert record.data.n_items == 721
+    assert record.data.n_validation == 72
+    assert record.final.elbo == pytest.approx(-(record.final.reconstruction + record.final.kl))
+    assert record.final.elbo == pytest.approx(float(rows[-1]["validation_elbo"]))
+    assert float(rows[-1]["elbo"]) > float(rows[0]["elbo"])
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 31))
+    assert config.settings.hidden == (64,)
+    assert {"rosetta", "python", "torch", "numpy"} <= record.software.keys()
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        rosetta.train(ITEMS, tmp_path / name, seed=seed, **QUICK)
+
+    assert _weights(tmp_path / "a") == _weights(tmp_path / "b") != _weights(tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"latent_dim": 2},
+        {"hidden": (9,)},
+        {"epochs": 3},
+        {"batch_size": 8},
+        {"lr": 3e-3},
+        {"beta": 2.0},
+        {"likelihood": "bernoulli"},
+        {"precision": 5.0},
+        {"preprocess": "standardize"},
+        {"validation": 0.3},
+        {"seed": 5},
+    ],
+)
+def test_every_setting_changes_what_comes_out(tmp_path: Path, change: dict[str, object]):
+    rosetta.train(ITEMS, tmp_path / "a", **QUICK)
+    rosetta.train(ITEMS, tmp_path / "b", **{**QUICK, **change})
+
+    assert _weights(tmp_path / "a") != _weights(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"anchor_weight": 3.0},
+        {"anchor_tolerance": 3.0},
+        {"anchor_decoder_weight": 0.5},
+        {"anchors_per_step": 4},
+    ],
+)
+def test_every_anchor_setting_changes_what_comes_out(tmp_path: Path, change: dict[str, object]):
+    bundle = builders.write(tmp_path / "b.h5", preprocessing=())
+    settings = {**QUICK, "epochs": 4}
+    rosetta.train(ITEMS, tmp_path / "a", anchors=[bundle], **settings)
+    rosetta.train(ITEMS, tmp_path / "b", anchors=[bundle], **{**settings, **change})
+
+    assert _weights(tmp_path / "a") != _weights(tmp_path / "b")
+
+
+def test_the_device_is_used_or_refused(tmp_path: Path):
+    import torch
+
+    rosetta.train(ITEMS, tmp_path / "cpu", device="cpu", **QUICK)
+    absent = [
+        d for d, here in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())) if not here
+    ]
+
+    for device in absent:
+        with pytest.raises(UsageError, match=f"device '{device}' was asked for, but"):
+            rosetta.train(ITEMS, tmp_path / device, device=device, **QUICK)
+
+
+def test_anchors_bring_the_space_to_bob(lab: Lab, tmp_path: Path):
+    report = rosetta.train(lab.bob, tmp_path / "anchored", anchors=[lab.observed], **SETTINGS)
+    rosetta.train(lab.bob, tmp_path / "alone", **SETTINGS)
+
+    disagreement = {
+        name: rosetta.compare(lab.run, tmp_path / name, data=lab.held_out).unmapped_distortion
+        for name in ("anchored", "alone")
+    }
+    assert report.objective == "r-vae"
+    assert report.final.anchor_rms < 0.1
+    assert disagreement["anchored"] < disagreement["alone"] / 5
+
+
+def test_a_descendant_inherits_the_space_and_names_its_anchors(lab: Lab, tmp_path: Path):
+    rosetta.train(lab.bob, tmp_path / "bob", anchors=[lab.observed], **SETTINGS)
+    parent, child = load_run(lab.run).record, load_run(tmp_path / "bob").record
+    bundle = rosetta.Bundle.open(lab.observed)
+
+    assert child.space_id == parent.space_id == bundle.space_id
+    assert (parent.generation, child.generation) == (0, 1)
+    assert [a.content_id for a in child.anchors] == [bundle.content_id]
+    assert child.anchors[0].n_pairs == 32
+
+
+def test_two_bundles_of_one_space_anchor_together_and_two_spaces_are_refused(lab: Lab, tmp_path: Path):
+    both = rosetta.train(lab.bob, tmp_path / "both", anchors=[lab.observed, lab.decoded], **SETTINGS)
+    rosetta.train(lab.train, tmp_path / "other", **SETTINGS, seed=9)
+    rosetta.distill(
+        tmp_path / "other", lab.train, tmp_path / "other.h5", license="CC0-1.0", title="Other", creators=["Eve"]
+    )
+
+    assert [a.n_pairs for a in both.anchors] == [32, 256]
+    with pytest.raises(IncompatibleError, match="latent space: space-.* in the first, space-.* in number 2"):
+        rosetta.train(lab.bob, tmp_path / "no", anchors=[lab.observed, tmp_path / "other.h5"], **SETTINGS)
+
+
+def test_bytes_are_scaled_by_default_and_left_alone_on_request(tmp_path: Path):
+    pixels = RNG.integers(0, 256, size=(40, 6)).astype(np.uint8)
+    rosetta.train(pixels, tmp_path / "scaled", **QUICK)
+    rosetta.train(pixels, tmp_path / "raw", preprocess="none", precision=1e-3, **QUICK)
+
+    assert [s.name for s in load_run(tmp_path / "scaled").config.preprocessing] == ["scale"]
+    assert load_run(tmp_path / "scaled").config.value_range == (0, 1)
+    assert load_run(tmp_path / "raw").config.preprocessing == ()
+
+
+def test_the_bundles_preprocessing_is_repeated_on_the_receivers_data(tmp_path: Path):
+    alice, bob = RNG.normal(5, 2, size=(80, 6)), RNG.normal(6, 3, size=(80, 6))
+    rosetta.train(alice, tmp_path / "alice", preprocess="standardize", **QUICK)
+    rosetta.distill(
+        tmp_path / "alice",
+        alice,
+        tmp_path / "a.h5",
+        license="CC0-1.0",
+        title="A",
+        creators=["Alice"],
+        pairs=20,
+        checks=10,
+    )
+    rosetta.train(bob, tmp_path / "bob", anchors=[tmp_path / "a.h5"], **QUICK)
+
+    ours, theirs = load_run(tmp_path / "bob").step_arrays, load_run(tmp_path / "alice").step_arrays
+    assert (ours["/preprocessing/0.mean"] == theirs["/preprocessing/0.mean"]).all()
+    assert ours["/preprocessing/0.mean"] == pytest.approx(alice.mean(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "words"),
+    [
+        (RNG.random((60, 20)), {}, r"an item of the data has shape \(20,\), the bundle has \(4, 5\)"),
+        (ITEMS, {"latent_dim": 4}, "--latent-dim is 4, but the bundle's latent space has 3"),
+        (ITEMS * 255, {"preprocess": "standardize"}, r"says 'standardize', the bundle declares 'scale\(0, 255\)'"),
+        (ITEMS * 255 * 40, {}, "ranges from .* but inputs of the bundle range from 0 to 1"),
+    ],
+)
+def test_data_that_does_not_fit_a_bundle_is_refused_with_what_differs(
+    tmp_path: Path, data: np.ndarray, settings: dict[str, object], words: str
+):
+    bundle = builders.write(tmp_path / "b.h5")
+
+    with pytest.raises(IncompatibleError, match=words):
+        rosetta.train(data, tmp_path / "run", anchors=[bundle], **{**QUICK, **settings})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (None, "names its 4 features"),
+        (["a", "b", "c", "x"], "1 features of the bundle are missing from the data: d"),
+        (["b", "a", "c", "d"], "in another order: number 0 is 'b' in the data, 'a' in the bundle"),
+    ],
+)
+def test_feature_names_that_do_not_fit_are_refused(tmp_path: Path, names: list[str] | None, words: str):
+    data = RNG.random((60, 4))
+    rosetta.train(data, tmp_path / "alice", features=["a", "b", "c", "d"], **QUICK)
+    rosetta.distill(
+        tmp_path / "alice", data, tmp_path / "a.h5", license="CC0-1.0", title="A", creators=["A"],
+        features=["a", "b", "c", "d"], pairs=20, checks=10,
+    )  # fmt: skip
+    rosetta.train(data, tmp_path / "same", anchors=[tmp_path / "a.h5"], features=["a", "b", "c", "d"], **QUICK)
+
+    with pytest.raises(IncompatibleError, match=words):
+        rosetta.train(data, tmp_path / "bob", anchors=[tmp_path / "a.h5"], features=names, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"epoch": 3}, "no setting called 'epoch'; did you mean 'epochs'"),
+        ({"epochs": 0}, "epochs is 0: input should be greater than or equal to 1"),
+        ({"lr": -1.0, "hidden": ()}, "hidden is"),
+        ({"likelihood": "cauchy"}, "no likelihood called 'cauchy'"),
+        ({"anchor_weight": "much"}, "anchor_weight is 'much'"),
+        ({"validation": 1.0}, "validation is 1.0"),
+        ({"architecture": "dence"}, "Did you mean 'dense'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(tmp_path: Path, settings: dict[str, object], words: str):
+    with pytest.raises(UsageError, match=words):
+        rosetta.train(ITEMS, tmp_path / "run", **{**QUICK, **settings})
+
+
+def test_a_bernoulli_needs_inputs_between_zero_and_one(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"needs inputs from 0 to 1, but these range from .*--preprocess 'scale\("):
+        rosetta.train(ITEMS * 7, tmp_path / "run", likelihood="bernoulli", **QUICK)
+
+
+def test_numbers_too_large_for_single_precision_are_refused(tmp_path: Path):
+    data = np.ones((10, 3))
+    data[4] = 1e200
+
+    with pytest.raises(SourceError, match="as 32-bit floats, row 4 holds NaN or infinity"):
+        rosetta.train(data, tmp_path / "run", **QUICK)
+
+
+def test_an_output_that_exists_is_replaced_on_request_only_and_only_if_it_is_a_run(lab: Lab, tmp_path: Path):
+    rosetta.train(ITEMS, tmp_path / "run", **QUICK)
+    with pytest.raises(OutputError, match="exists already: .*--force"):
+        rosetta.train(ITEMS, tmp_path / "run", **QUICK)
+    before = _weights(tmp_path / "run")
+    rosetta.train(ITEMS, tmp_path / "run", force=True, seed=1, **QUICK)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years")
+
+    with pytest.raises(OutputError, match="not a run folder, so --force does not replace it"):
+        rosetta.train(ITEMS, tmp_path / "mine", force=True, **QUICK)
+    assert _weights(tmp_path / "run") != before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine", "run"]
+
+
+def test_a_failed_replacement_keeps_what_was_there(tmp_path: Path):
+    rosetta.train(ITEMS, tmp_path / "run", **QUICK)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()}
+
+    with pytest.raises(RosettaError):
+        rosetta.train(ITEMS * 1e18, tmp_path / "run", force=True, **QUICK)
+
+    assert {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_invalid_bundle_is_refused_with_its_rules(tmp_path: Path):
+    content = bytearray(builders.write(tmp_path / "b.h5").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "b.h5").write_bytes(content)
+
+    with pytest.raises(IncompatibleError, match="is not a valid bundle:\n  - RZ-V111 at"):
+        rosetta.train(ITEMS * 255, tmp_path / "run", anchors=[tmp_path / "b.h5"], **QUICK)
+
+
+def test_the_report_is_the_record(tmp_path: Path):
+    report = rosetta.train(ITEMS, tmp_path / "run", **QUICK)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+
+    assert report.final.model_dump() == record["final"]
+    assert (report.n_items, report.epochs, report.rows_per_s) == (60, 2, record["rows_per_s"])
