@@ -36,7 +36,7 @@ def inspect(
 
 def _show(report: InspectReport) -> None:
     content, provenance = report.manifest.content, report.manifest.provenance
-    from rosetta.preprocessing import describe
+    from rosetta.preprocessing import describe_records
 
     origins = ", ".join(f"{o.n_pairs} {o.origin}" for o in content.origins)
     parents = ", ".join(f"{p.relation.replace('_', ' ')} {p.content_id[:12]}…" for p in provenance.parents)
@@ -56,7 +56,7 @@ def _show(report: InspectReport) -> None:
         ("inputs", f"{content.input.modality or 'array'}, {shape}, {content.input.dtype}, "
                    f"{report.input_range[0]:.4g} to {report.input_range[1]:.4g} (declared {low:.4g} to {high:.4g})"),
         ("latents", f"{report.latent_range[0]:.4g} to {report.latent_range[1]:.4g}"),
-        ("preprocessing", describe(content.preprocessing)),
+        ("preprocessing", describe_records(content.preprocessing)),
         ("", ""),
         ("model", f"{provenance.model.architecture} {provenance.model.objective}, "
                   f"{provenance.model.n_parameters:,} parameters"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 from rosetta.schemas import reports, run
 from rosetta.schemas.manifest import Manifest
@@ -28,19 +30,40 @@ def documents() -> dict[str, str]:
     return {f"{name}.schema.json": _text(name, record) for name, record in DOCUMENTS.items()}
 
 
-def _close(node: object) -> None:
-    """Refuse keys that no pattern allows: pydantic does, but its schemas leave them open."""
-    if isinstance(node, dict):
-        if "patternProperties" in node:
-            node["additionalProperties"] = False
-        for child in node.values():
-            _close(child)
-    elif isinstance(node, list):
-        for child in node:
-            _close(child)
-
-
 def _text(name: str, record: type[Record]) -> str:
     schema = record.model_json_schema(mode="validation" if name in ("manifest", "config", "run") else "serialization")
     _close(schema)
+    if name == "manifest":
+        _without_null(schema)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
+
+
+def _close(node: object) -> None:
+    """Refuse keys that no pattern allows: pydantic does, but its schemas leave them open."""
+    for each in _objects(node):
+        if "patternProperties" in each:
+            each["additionalProperties"] = False
+
+
+def _without_null(schema: dict[str, Any]) -> None:
+    """Refuse null, as a manifest does everywhere: what is absent is left out."""
+    for each in _objects(schema):
+        if "anyOf" in each:
+            each["anyOf"] = [kind for kind in each["anyOf"] if kind != {"type": "null"}]
+        if "default" in each and each["default"] is None:
+            del each["default"]
+    value = {"$ref": "#/$defs/JsonValue"}
+    schema["$defs"]["JsonValue"] = {
+        "anyOf": [
+            {"type": ["string", "number", "boolean"]},
+            {"type": "array", "items": value},
+            {"type": "object", "additionalProperties": value},
+        ]
+    }
+
+
+def _objects(node: object) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _objects(child)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, StringConstraints, field_validator
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Shape, Share, SpaceId, Text
 
-FORMAT = "rosetta-bundle"
+FORMAT: Literal["rosetta-bundle"] = "rosetta-bundle"
 FORMAT_VERSION = "1.0"
 
 Dtype = Literal["f4", "f8", "u1", "i4", "i8"]
@@ -29,8 +29,8 @@ class LatentSpace(Record):
     id: SpaceId  # made once, inherited by every descendant
     name: Text | None = None
     n_dims: Positive
-    statistic: Literal["posterior_mean"] = "posterior_mean"
-    prior: Literal["standard_normal"] = "standard_normal"
+    statistic: Literal["posterior_mean"]
+    prior: Literal["standard_normal"]
 
 
 class InputDescription(Record):
@@ -81,7 +81,7 @@ class Creator(Record):
     """A person or group that made the bundle."""
 
     name: Text
-    orcid: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$")] | None = None
+    orcid: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X]$")] | None = None
     affiliation: Text | None = None
 
 
@@ -138,7 +138,7 @@ class Parent(Record):
 class Provenance(Record):
     """Who made the bundle, how, and from what. It does not enter `content_id`."""
 
-    created: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    created: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
     title: Text
     description: Text | None = None
     creators: Annotated[tuple[Creator, ...], Field(min_length=1)]
@@ -157,8 +157,8 @@ class Provenance(Record):
 class Manifest(Record):
     """The whole manifest, stored at `/manifest` as RFC 8785 canonical JSON."""
 
-    format: Literal["rosetta-bundle"] = "rosetta-bundle"
-    format_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{1,3}$")] = FORMAT_VERSION
+    format: Literal["rosetta-bundle"]
+    format_version: Annotated[str, StringConstraints(pattern=r"^1\.(0|[1-9][0-9]{0,2})$")]
     content_id: Sha256
     content: Content
     provenance: Provenance

@@ -74,7 +74,7 @@ def provenance(**changes: Any) -> Provenance:
 def manifest(values: Mapping[str, Any], **changes: Any) -> Manifest:
     """The manifest of `values`; changes replace arguments of `make_manifest` or fields of the provenance."""
     arguments: dict[str, Any] = {
-        "space": LatentSpace(id=SPACE, n_dims=N_DIMS),
+        "space": LatentSpace(id=SPACE, n_dims=N_DIMS, statistic="posterior_mean", prior="standard_normal"),
         "input": InputDescription(shape=values[layout.INPUTS].shape[1:], dtype="f4", value_range=(0.0, 1.0)),
         "preprocessing": (PreprocessingStep(name="scale", parameters={"low": 0, "high": 255}),),
         "origins": (OriginEntry(origin="observed", n_pairs=len(values[layout.INPUTS])),),

@@ -16,13 +16,13 @@ import h5py
 import numpy as np
 import pytest
 import rfc8785
+from rosetta.schemas import manifest as schema
+from rosetta.schemas.manifest import Manifest
+from rosetta.schemas.record import Record
 
 from rosetta.bundle.digest import array_digest, content_digest, manifest_digest
 from rosetta.bundle.layout import DTYPES, MANIFEST
 from rosetta.rules import catalogue
-from rosetta.schemas import manifest as schema
-from rosetta.schemas.manifest import Manifest
-from rosetta.schemas.record import Record
 from rosetta.verbs.validate import validate
 from tests import builders
 
@@ -65,7 +65,7 @@ def example_arrays() -> dict[str, Any]:
 
 def table(record: type[Record]) -> dict[str, str]:
     """The "required" column by key of the table that describes a record."""
-    found = re.search(rf"^\*\*{record.__name__}\*\*:.*?\n\n((?:\|.*\n)+)", section("5.2"), re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^\*\*{record.__name__}\*\*:[^|]*\n\n((?:\|.*\n)+)", section("5.2"), re.MULTILINE)
     assert found, f"section 5.2 has no table for {record.__name__}"
     rows = [[cell.strip() for cell in row.split("|")] for row in found[1].splitlines()[2:]]
     return {key.strip("`"): required for _, key, _, required, *_ in rows}
@@ -141,12 +141,12 @@ def test_the_manifest_example_is_valid_and_its_digests_and_length_are_right():
     document = json.loads(blocks("5.5", "json")[0])
     text = rfc8785.dumps(document)
 
-    Manifest.model_validate(document)
+    Manifest.model_validate_json(text)
 
     assert content_digest(document["content"]) == document["content_id"]
     found = {path: array_digest(array) for path, array in example_arrays().items()}
     assert found == {path: entry["sha256"] for path, entry in document["content"]["arrays"].items()}
-    assert f"{len(text)} bytes" in section("5.5")
+    assert f" {len(text)} bytes" in " ".join(section("5.5").split())
     assert manifest_digest(text) in section("5.5")
 
 
@@ -159,7 +159,7 @@ def test_the_content_id_is_the_digest_of_the_stretch_that_the_specification_name
     assert hashlib.sha256(b"rosetta-content-v1\n" + stretch).hexdigest() == document["content_id"]
 
 
-def test_the_example_bundle_breaks_no_rule_but_the_one_on_few_anchors(tmp_path):
+def test_the_example_bundle_breaks_no_rule_but_those_on_few_anchors(tmp_path):
     text = rfc8785.dumps(json.loads(blocks("5.5", "json")[0]))
 
     report = validate(builders.write_raw(tmp_path / "a.h5", example_arrays(), text))

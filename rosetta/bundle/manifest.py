@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,8 +30,7 @@ def check_version(attributes: Mapping[str, str]) -> tuple[int, int]:
     """
     name, version = attributes.get(layout.FORMAT_ATTRIBUTE), attributes.get(layout.VERSION_ATTRIBUTE, "")
     major, _, minor = version.partition(".")
-    is_version = major.isdecimal() and minor.isdecimal() and version.isascii() and len(version) < 12
-    if name != FORMAT or not is_version:
+    if name != FORMAT or not re.fullmatch(r"(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})", version):
         raise BundleError(
             "RZ-V101", "/", f"attributes say format {name!r}, version {version!r}; expected {FORMAT!r}, '1.0'"
         )
@@ -46,7 +46,7 @@ def parse_json(data: bytes) -> dict[str, Any]:
     ------
     BundleError
         RZ-V103 if the bytes are not UTF-8 or not a JSON object, or nested too deep; RZ-V104 for a
-        duplicate key, NaN or infinity, an integer beyond 2^53 or a lone surrogate; RZ-V105 if the bytes
+        duplicate key, null, NaN or infinity, an integer beyond 2^53 − 1 or a lone surrogate; RZ-V105 if the bytes
         are not their own RFC 8785 canonical form.
     """
     try:
@@ -59,6 +59,8 @@ def parse_json(data: bytes) -> dict[str, Any]:
         raise _problem("RZ-V103", f"it is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise _problem("RZ-V103", f"it is a JSON {type(value).__name__}, not an object")
+    if (where := _find_null(value)) is not None:
+        raise BundleError("RZ-V104", f"{layout.MANIFEST}#{where}", "it is null; what is absent is left out")
     try:
         canonical = rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeError) as error:
@@ -109,7 +111,7 @@ def _pointer(part: int | str) -> str:
 
 
 def _check_depth(text: str) -> None:
-    """Bound the nesting before the parser recurses; brackets inside strings only make the bound stricter."""
+    """Bound the nesting before the parser recurses; brackets inside strings do not count."""
     depth = deepest = 0
     in_string = escaped = False
     for character in text:
@@ -127,6 +129,13 @@ def _check_depth(text: str) -> None:
         raise _problem("RZ-V103", f"it is nested {deepest} deep; {MAX_DEPTH} is the most")
 
 
+def _find_null(value: Any, pointer: str = "") -> str | None:
+    """Return the JSON pointer of the first null, so that a document has one way only to say that a thing is absent."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = (_find_null(child, f"{pointer}/{_pointer(key)}") for key, child in children)
+    return pointer if value is None else next((where for where in found if where is not None), None)
+
+
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
@@ -141,8 +150,8 @@ def _no_constant(name: str) -> Any:
 
 
 def _small(digits: str) -> int:
-    if len(digits) > 17 or abs(int(digits)) > 2**53:
-        raise _problem("RZ-V104", f"it holds an integer beyond 2^53, {digits[:24]}")
+    if len(digits) > 17 or abs(int(digits)) >= 2**53:
+        raise _problem("RZ-V104", f"it holds an integer beyond 2^53 − 1, {digits[:24]}")
     return int(digits)
 
 

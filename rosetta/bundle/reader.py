@@ -41,14 +41,14 @@ def read_raw(path: Path) -> RawBundle:
         If it is not of the form that the format allows (rules RZ-S…).
     """
     data = _read_bytes(path)
-    check_superblock(data)
+    start = check_superblock(data)
     try:
         file = h5py.h5f.open_file_image(data, h5py.h5f.ACC_RDONLY)
         try:
-            attributes, extents = walk(file, len(data))
+            attributes, extents = walk(file, start, len(data))
         finally:
             file.close()
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise UnsafeFileError("RZ-S005", "/", f"its HDF5 structure is damaged ({error})") from error
     arrays = {e.path: _cut(data, e) for e in extents if e.path != layout.MANIFEST}
     manifest = next((e for e in extents if e.path == layout.MANIFEST), None)
@@ -76,4 +76,6 @@ def _read_bytes(path: Path) -> bytes:
 def _cut(data: bytes, extent: Extent) -> Array:
     count = int(np.prod(extent.shape, dtype=np.int64))
     values = np.frombuffer(data, dtype=extent.dtype, count=count, offset=extent.offset).reshape(extent.shape)
-    return values if values.flags.aligned else values.copy()
+    values = values if values.flags.aligned else values.copy()
+    values.flags.writeable = False
+    return values

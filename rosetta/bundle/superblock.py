@@ -12,8 +12,8 @@ UNDEFINED = b"\xff" * 8
 _FIELDS = {0: (13, 24, 40, 48), 2: (9, 12, 28, 20), 3: (9, 12, 28, 20)}
 
 
-def check_superblock(data: bytes) -> None:
-    """Refuse bytes that are not exactly one plain HDF5 file.
+def check_superblock(data: bytes) -> int:
+    """Refuse bytes that are not exactly one plain HDF5 file, and return the size of its superblock.
 
     Raises
     ------
@@ -29,7 +29,8 @@ def check_superblock(data: bytes) -> None:
     if version not in _FIELDS:
         raise UnsafeFileError("RZ-S003", "/", f"HDF5 superblock version {version}; a bundle has 0, 2 or 3")
     sizes, base, end, undefined = _FIELDS[version]
-    if len(data) < 96 - 48 * (version > 0):
+    size = 96 if version == 0 else 48
+    if len(data) < size:
         raise UnsafeFileError("RZ-S002", "/", f"the file ends after {len(data)} bytes, inside its superblock")
     if data[sizes : sizes + 2] != b"\x08\x08" or data[base : base + 8] != bytes(8):
         raise UnsafeFileError("RZ-S003", "/", "the HDF5 superblock has odd address sizes or a base address")
@@ -43,3 +44,4 @@ def check_superblock(data: bytes) -> None:
             "/",
             f"the file is {problem}: its header says {declared} bytes, but there are {len(data)}",
         )
+    return size

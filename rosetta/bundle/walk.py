@@ -30,8 +30,8 @@ class Extent:
         return int(np.prod(self.shape, dtype=np.float64)) * self.dtype.itemsize
 
 
-def walk(file: h5py.h5f.FileID, size: int) -> tuple[dict[str, str], list[Extent]]:
-    """Return the root's two attributes and the extents of all datasets of a file of `size` bytes.
+def walk(file: h5py.h5f.FileID, start: int, size: int) -> tuple[dict[str, str], list[Extent]]:
+    """Return the root's two attributes and the extents of all datasets, which lie between `start` and `size`.
 
     Raises
     ------
@@ -39,19 +39,20 @@ def walk(file: h5py.h5f.FileID, size: int) -> tuple[dict[str, str], list[Extent]
         RZ-S01x for links, names and objects, RZ-S02x for how a dataset is stored, RZ-S030 for attributes.
     """
     root = h5o.open(file, b"/")
-    extents = sorted(_visit(file, "/", root, size), key=lambda e: e.offset)
+    extents = sorted(_visit("/", root, range(start, size), []), key=lambda e: e.offset)
     for before, after in pairwise(extents):
         if before.offset + before.n_bytes > after.offset:
             raise UnsafeFileError("RZ-S025", after.path, f"its bytes overlap with those of {before.path}")
     return _root_attributes(root), extents
 
 
-def _visit(file: Any, prefix: str, group: Any, size: int) -> Iterator[Extent]:
+def _visit(prefix: str, group: Any, inside: range, seen: list[bytes]) -> Iterator[Extent]:
     names = list(group)
+    seen += names
     if len(names) != len(set(names)):
         raise UnsafeFileError("RZ-S013", prefix, "two links of this group have the same name")
-    if len(names) > layout.MAX_OBJECTS:
-        raise UnsafeFileError("RZ-S014", prefix, f"{len(names)} links; a group has {layout.MAX_OBJECTS} at most")
+    if len(seen) > layout.MAX_OBJECTS:
+        raise UnsafeFileError("RZ-S014", prefix, f"more than {layout.MAX_OBJECTS} objects, the most of a bundle")
     for name in names:
         path = prefix.rstrip("/") + "/" + name.decode("utf-8", "replace")
         if group.links.get_info(name).type != h5l.TYPE_HARD:
@@ -63,15 +64,15 @@ def _visit(file: Any, prefix: str, group: Any, size: int) -> Iterator[Extent]:
             raise UnsafeFileError("RZ-S011", path, "several links lead to this object; a bundle has one for each")
         if isinstance(child, h5g.GroupID) and layout.is_group_path(path):
             _refuse_attributes(child, path)
-            yield from _visit(file, path, child, size)
+            yield from _visit(path, child, inside, seen)
         elif isinstance(child, h5d.DatasetID) and (path == layout.MANIFEST or layout.is_array_path(path)):
             _refuse_attributes(child, path)
-            yield _extent(child, path, size)
+            yield _extent(child, path, inside)
         else:
             raise UnsafeFileError("RZ-S012", path, "the format has no such object at this place")
 
 
-def _extent(dataset: Any, path: str, size: int) -> Extent:
+def _extent(dataset: Any, path: str, inside: range) -> Extent:
     plist = dataset.get_create_plist()
     if plist.get_layout() != h5d.CONTIGUOUS or plist.get_external_count() or plist.get_nfilters():
         raise UnsafeFileError(
@@ -90,8 +91,12 @@ def _extent(dataset: Any, path: str, size: int) -> Extent:
         raise UnsafeFileError(
             "RZ-S023", path, f"declares {extent.n_bytes} bytes, but {dataset.get_storage_size()} are stored"
         )
-    if extent.offset + extent.n_bytes > size:
-        raise UnsafeFileError("RZ-S024", path, f"its bytes end at {extent.offset + extent.n_bytes}, outside the file")
+    if extent.offset not in inside or extent.offset + extent.n_bytes > inside.stop:
+        raise UnsafeFileError(
+            "RZ-S024",
+            path,
+            f"its bytes {extent.offset} to {extent.offset + extent.n_bytes} are not all data of the file",
+        )
     return extent
 
 

@@ -17,6 +17,7 @@ from rosetta.errors import BundleError
 from rosetta.files import atomic_file
 from rosetta.schemas.manifest import (
     FORMAT,
+    FORMAT_VERSION,
     ArrayEntry,
     Content,
     InputDescription,
@@ -50,7 +51,13 @@ def make_manifest(
         preprocessing=preprocessing,
         origins=origins,
     )
-    return Manifest(content_id=content_digest(as_json(content)), content=content, provenance=provenance)
+    return Manifest(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        content_id=content_digest(as_json(content)),
+        content=content,
+        provenance=provenance,
+    )
 
 
 def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array]) -> bytes:

@@ -35,6 +35,7 @@ class StepKind(NamedTuple):
 
     fit: Callable[..., Step]  # from the sender's inputs, shape (n_items, …), and the numbers after the step's name
     restore: Callable[[Mapping[str, Any], Mapping[str, Array]], Step]  # from a manifest's parameters and arrays
+    arguments: tuple[str, ...] = ()  # names of the numbers, in the order that they are written in
 
 
 steps: Registry[StepKind] = Registry("preprocessing step", "rosetta.preprocessing")
@@ -82,14 +83,22 @@ def apply(fitted: Iterable[tuple[str, Step]], inputs: Array) -> Array:
     return np.asarray(inputs, dtype=np.float32)
 
 
-def describe(fitted: Iterable[tuple[str, Step]] | Iterable[PreprocessingStep]) -> str:
+def describe(fitted: Iterable[tuple[str, Step]]) -> str:
     """Return the steps as text, in the form that `fit` reads; ``none`` if there is none."""
+    return _text((name, step.parameters) for name, step in fitted)
+
+
+def describe_records(records: Iterable[PreprocessingStep]) -> str:
+    """Return the steps of a manifest or run as text, as `describe` does."""
+    return _text((record.name, record.parameters) for record in records)
+
+
+def _text(named: Iterable[tuple[str, Mapping[str, JsonValue]]]) -> str:
     parts = []
-    for each in fitted:
-        name, parameters = (
-            (each.name, each.parameters) if isinstance(each, PreprocessingStep) else (each[0], each[1].parameters)
-        )
-        numbers = ", ".join(f"{v:g}" if isinstance(v, int | float) else str(v) for v in parameters.values())
+    for name, parameters in named:
+        # a JSON object has no order of its own
+        order = steps.get(name).arguments if name in steps else tuple(sorted(parameters))
+        numbers = ", ".join(f"{v:g}" if isinstance(v, int | float) else str(v) for v in map(parameters.get, order))
         parts.append(f"{name}({numbers})" if numbers else name)
     return " | ".join(parts) or "none"
 

@@ -49,4 +49,4 @@ class Scale:
         return (np.asarray(inputs, dtype=np.float32) - np.float32(self.low)) / np.float32(self.high - self.low)
 
 
-steps.register("scale")(StepKind(Scale.fit, Scale.restore))
+steps.register("scale")(StepKind(Scale.fit, Scale.restore, ("low", "high")))

@@ -21,6 +21,10 @@ class Standardize:
     mean: Array  # float64, shape of one item
     sd: Array  # float64, shape of one item
 
+    def __post_init__(self) -> None:
+        if self.mean.shape != self.sd.shape or not (np.isfinite(self.mean).all() and (self.sd > 0).all()):
+            raise ValueError("standardize needs finite means, and as many standard deviations above 0")
+
     @classmethod
     def fit(cls, inputs: Array) -> Standardize:
         """Learn means and standard deviations from the sender's items."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from rosetta.arrays import flat
 from rosetta.bundle import layout
+from rosetta.errors import PreprocessingError
 from rosetta.rules.engine import Candidate, Problem, rule
 
 _REMAKE = "Ask the sender to distil the bundle again."
@@ -88,7 +89,8 @@ def inputs_are_in_their_range(file: Candidate) -> Iterator[Problem]:
     """Every input lies in the declared range of values."""
     low, high = file.manifest.content.input.value_range
     inputs = flat(file.bundle.inputs)
-    outside = np.atleast_1d(((inputs < low) | (inputs > high)).any(axis=1))
+    with np.errstate(over="ignore"):  # a bound beyond single precision
+        outside = np.atleast_1d(((inputs < low) | (inputs > high)).any(axis=1))
     if outside.any():
         yield Problem(
             layout.INPUTS,
@@ -97,18 +99,34 @@ def inputs_are_in_their_range(file: Candidate) -> Iterator[Problem]:
         )
 
 
-@rule("RZ-V119", section="5.4", fix=_REMAKE, requires=_SHAPES)
+@rule("RZ-V119", section="5.4", fix=_REMAKE, requires=_NUMBERS)
 def preprocessing_can_be_repeated(file: Candidate) -> Iterator[Problem]:
-    """Every preprocessing step is known, and its arrays are in the file."""
-    from rosetta.preprocessing import steps
+    """Every preprocessing step is known, its arrays are in the file, and it can be rebuilt from them."""
+    from rosetta.preprocessing import from_records, steps
 
     for number, step in enumerate(file.manifest.content.preprocessing):
         where = f"/manifest#/content/preprocessing/{number}"
+        missing = [(name, path) for name, path in step.arrays.items() if path not in file.raw.arrays]
+        for name, path in missing:
+            yield Problem(f"{where}/arrays/{name}", f"names the array {path}, which the file lacks")
         if step.name not in steps:
             yield Problem(f"{where}/name", f"unknown step {step.name!r}; known: {', '.join(sorted(steps))}")
-        for name, path in step.arrays.items():
-            if path not in file.raw.arrays:
-                yield Problem(f"{where}/arrays/{name}", f"names the array {path}, which the file lacks")
+        elif not missing:
+            try:
+                from_records([step], file.raw.arrays)
+            except PreprocessingError as error:
+                yield Problem(where, str(error))
+
+
+@rule("RZ-V127", section="4", fix=_REMAKE, requires=_SHAPES)
+def extra_arrays_belong_to_something(file: Candidate) -> Iterator[Problem]:
+    """Every array under /preprocessing is named by a step, and every one under /ext by an extension."""
+    named = {path for step in file.manifest.content.preprocessing for path in step.arrays.values()}
+    for path in file.raw.arrays:
+        if path.startswith("/preprocessing/") and path not in named:
+            yield Problem(path, "no preprocessing step names this array")
+        if path.startswith("/ext/") and path.split("/")[2] not in file.manifest.extensions:
+            yield Problem(path, f"the manifest declares no extension {path.split('/')[2]!r}")
 
 
 @rule("RZ-V122", section="4.2", fix=_REMAKE, requires=_NUMBERS)
@@ -134,7 +152,7 @@ def covariance_is_one(file: Candidate) -> Iterator[Problem]:
         yield Problem(layout.SPACE_COVARIANCE, f"it has a negative eigenvalue, {lowest:g}")
 
 
-@rule("RZ-V126", section="5.3", fix=_REMAKE, requires=_SHAPES)
+@rule("RZ-V126", section="5.2", fix=_REMAKE, requires=_SHAPES)
 def input_is_as_described(file: Candidate) -> Iterator[Problem]:
     """The described input has the shape and dtype of the inputs, and one name for each feature and axis."""
     described, inputs = file.manifest.content.input, file.manifest.content.arrays[layout.INPUTS]

@@ -47,7 +47,7 @@ def manifest_is_json(file: Candidate) -> Iterator[Problem]:
 
 @rule("RZ-V104", section="5.1", fix=_REWRITE, requires={"RZ-V103"})
 def manifest_is_unambiguous(file: Candidate) -> Iterator[Problem]:
-    """The manifest has no duplicate key, no NaN or infinity, no integer beyond 2^53, no lone surrogate."""
+    """The manifest has no duplicate key, null, NaN or infinity, integer beyond 2^53 − 1, or lone surrogate."""
     yield from _parse_problem(file, "RZ-V104")
 
 

@@ -105,7 +105,10 @@ def _judge(
 
 def _refuse_differences(checkpoint: Checkpoint, pairs: Bundle) -> None:
     config, content = checkpoint.config, pairs.manifest.content
-    steps = (preprocessing.describe(config.preprocessing), preprocessing.describe(content.preprocessing))
+    steps = (
+        preprocessing.describe_records(config.preprocessing),
+        preprocessing.describe_records(content.preprocessing),
+    )
     differences = [
         f"{name}: {run} in the run, {bundle} in the bundle"
         for name, run, bundle in (

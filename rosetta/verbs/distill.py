@@ -145,6 +145,8 @@ def distill(
             id=checkpoint.record.space_id,
             name=space_name or checkpoint.record.space_name,
             n_dims=checkpoint.config.latent_dim,
+            statistic="posterior_mean",
+            prior="standard_normal",
         ),
         input=InputDescription(
             modality=modality,
@@ -204,7 +206,7 @@ def parse_creator(text: str) -> Creator:
     fields = dict(part.split("=", 1) for part in rest if "=" in part)
     odd = [part for part in rest if part.partition("=")[0] not in ("orcid", "affiliation") or "=" not in part]
     orcid = fields.get("orcid")
-    if odd or not name or (orcid is not None and not re.fullmatch(r"\d{4}-\d{4}-\d{4}-\d{3}[\dX]", orcid)):
+    if odd or not name or (orcid is not None and not re.fullmatch(r"[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X]", orcid)):
         raise UsageError(
             f"cannot read the creator {text!r}: write 'NAME', or 'NAME; orcid=0000-0002-1825-0097; affiliation=LAB'"
         )

@@ -14,6 +14,7 @@ import pytest
 from rosetta.bundle import layout
 from rosetta.bundle.manifest import canonical
 from rosetta.bundle.reader import read_raw
+from rosetta.bundle.walk import walk
 from rosetta.errors import SourceError, UnsafeFileError
 from tests import builders
 
@@ -69,14 +70,10 @@ def test_arrays_and_manifest_are_read_as_they_were_written(tmp_path: Path):
         np.testing.assert_array_equal(raw.arrays[name], array, strict=True)
 
 
-def test_arrays_that_were_read_are_aligned_and_cannot_be_changed_in_the_file(bundle: Path):
-    before = bundle.read_bytes()
+def test_arrays_that_were_read_are_aligned_and_cannot_be_changed(bundle: Path):
+    flags = [array.flags for array in read_raw(bundle).arrays.values()]
 
-    arrays = read_raw(bundle).arrays
-
-    assert all(array.flags.aligned for array in arrays.values())
-    assert not any(array.flags.writeable for array in arrays.values())
-    assert bundle.read_bytes() == before
+    assert all(each.aligned and not each.writeable for each in flags)
 
 
 def test_a_file_without_a_manifest_is_read_without_one(tmp_path: Path):
@@ -202,7 +199,7 @@ def test_two_links_with_one_name_are_refused(bundle: Path):
     assert _refusal(_edited(bundle, b"mean_2", b"mean_1")).rule == "RZ-S013"
 
 
-def test_more_links_than_the_limit_are_refused(bundle: Path):
+def test_more_objects_than_the_limit_are_refused(bundle: Path):
     def fill(file: h5py.File) -> None:
         for number in range(layout.MAX_OBJECTS + 1):
             file.create_group(f"/ext/org.example{number}")
@@ -411,16 +408,34 @@ def test_an_array_outside_the_file_is_refused(beyond: int, bundle: Path):
     assert _refusal(bundle).rule in {"RZ-S024", "RZ-S005"}  # libhdf5 2.0 refuses it itself
 
 
-def test_a_walk_over_fewer_bytes_than_an_array_ends_at_is_refused(bundle: Path):
+@pytest.mark.parametrize("offset", [1, 8, 92])
+def test_an_array_that_lies_in_the_superblock_is_refused(offset: int, bundle: Path):
+    stored, _, n_bytes = _storage(bundle, layout.LATENTS)
+
+    _edited(bundle, stored, struct.pack("<BBQQ", 3, 1, offset, n_bytes))
+
+    assert _refusal(bundle).rule == "RZ-S024"
+
+
+def test_an_array_that_ends_one_byte_outside_is_refused(bundle: Path):
     with h5py.File(bundle) as file:
-        ends = {name: file[name].id.get_offset() + file[name].nbytes for name in (*builders.arrays(), "/manifest")}
-        last = max(ends, key=lambda name: ends[name])
+        extents = walk(file.id, 96, bundle.stat().st_size)[1]
+        last = extents[-1]
+        end = last.offset + last.n_bytes
 
-        walk(file.id, ends[last])
+        walk(file.id, 96, end)
         with pytest.raises(UnsafeFileError) as caught:
-            walk(file.id, ends[last] - 1)
+            walk(file.id, 96, end - 1)
 
-    assert (caught.value.rule, caught.value.location) == ("RZ-S024", last)
+    assert (caught.value.rule, caught.value.location) == ("RZ-S024", last.path)
+
+
+def test_dimensions_beyond_all_bounds_are_refused(bundle: Path):
+    _changed(bundle, lambda file: file.create_dataset(EXTRA, data=np.zeros((1,) * 31 + (3,), dtype="u1")))
+
+    _edited(bundle, struct.pack("<32Q", *[1] * 31, 3) * 2, struct.pack("<64Q", *[2**32] * 64))
+
+    assert _refusal(bundle).rule in {"RZ-S023", "RZ-S005"}
 
 
 @pytest.mark.parametrize("shift", [0, 4, -4])

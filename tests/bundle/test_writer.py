@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 
 from rosetta.bundle import Bundle, layout
+from rosetta.bundle.digest import array_digest
 from rosetta.bundle.manifest import canonical
 from rosetta.bundle.writer import describe_array, write_bundle
 from rosetta.errors import BundleError, OutputError
@@ -98,6 +102,29 @@ def test_a_folder_in_the_place_of_the_bundle_is_left_alone(tmp_path: Path):
     assert [each.relative_to(tmp_path).as_posix() for each in tmp_path.rglob("*")] == ["a.h5", "a.h5/kept"]
 
 
+@contextmanager
+def _full_disk_after(n_bytes: int) -> Iterator[None]:
+    """No file of this process can grow beyond `n_bytes`: a write ends as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 100, 5000, 9000])
+def test_a_full_disk_leaves_the_old_bundle_and_nothing_else(n_bytes: int, tmp_path: Path):
+    path = builders.write(tmp_path / "a.h5")
+    before = path.read_bytes()
+
+    with pytest.raises(OutputError, match="nothing was left behind"), _full_disk_after(n_bytes):
+        builders.write(path, title="Another")
+
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_missing_folder_for_the_bundle_is_an_output_error(tmp_path: Path):
     with pytest.raises(OutputError, match="No such file or directory"):
         builders.write(tmp_path / "missing" / "a.h5")
@@ -161,6 +188,8 @@ def test_the_content_id_depends_on_every_array():
 
 
 def test_an_array_is_described_by_dtype_shape_and_digest():
-    entry = describe_array(np.zeros((2, 3), dtype=">f4"))
+    values = np.arange(6, dtype=">f4").reshape(2, 3)
 
-    assert (entry.dtype, entry.shape, entry.sha256[:16]) == ("f4", (2, 3), "ab73c2ed2cd5f8fb")
+    entry = describe_array(values)
+
+    assert (entry.dtype, entry.shape, entry.sha256) == ("f4", (2, 3), array_digest(values))

@@ -72,7 +72,8 @@ KEYS = {
     "train": "run objective n_items epochs rows_per_s final anchors",
     "distill": "bundle content_id bundle_id n_pairs n_anchors n_checks n_dims coverage",
     "validate": "bundle valid exit_code schema_version findings skipped",
-    "check": "verdict reason n_checks unexplained_variance null p_value threshold rms_over_sd retrieval_top1 content_id",
+    "check": "verdict reason n_checks unexplained_variance null p_value threshold rms_over_sd retrieval_top1"
+    " content_id",
     "compare": "n_items unmapped_distortion unmapped_interval distortion log_distortion cka procrustes linear_map null",
     "embed": "latents n_items n_dims rows_per_s",
 }
@@ -294,8 +295,9 @@ def test_every_command_explains_itself(run):
 def test_options_reach_the_run(run, lab: Lab, tmp_path: Path):
     given = {
         "latent_dim": 4, "hidden": (33, 17), "epochs": 2, "batch_size": 50, "lr": 0.002, "beta": 0.5,
-        "likelihood": "bernoulli", "precision": 7.0, "preprocess": "none", "anchor_weight": 2.5, "anchor_tolerance": 0.2,
-        "anchor_decoder_weight": 0.1, "anchors_per_step": 9, "validation": 0.2, "seed": 11, "device": "cpu",
+        "likelihood": "bernoulli", "precision": 7.0, "preprocess": "none", "anchor_weight": 2.5,
+        "anchor_tolerance": 0.2, "anchor_decoder_weight": 0.1, "anchors_per_step": 9, "validation": 0.2,
+        "seed": 11, "device": "cpu",
     }  # fmt: skip
     options = [
         text
@@ -315,9 +317,10 @@ def test_options_reach_the_run(run, lab: Lab, tmp_path: Path):
 
 def test_distill_options_reach_the_manifest(run, lab: Lab, tmp_path: Path):
     run(
-        "distill", lab.run, lab.train, "-o", tmp_path / "b.h5", *SIGNED, "--creator", "Bob", "--pairs", 9, "--checks", 8,
-        "--select", "random", "--terms", "t", "--description", "d", "--citation", "c", "--data-description", "dd",
-        "--space-name", "s", "--modality", "image", "--units", "u", "--axes", "row,column", "--seed", 4,
+        "distill", lab.run, lab.train, "-o", tmp_path / "b.h5", *SIGNED, "--creator", "Bob", "--pairs", 9,
+        "--checks", 8, "--select", "random", "--terms", "t", "--description", "d", "--citation", "c",
+        "--data-description", "dd", "--space-name", "s", "--modality", "image", "--units", "u", "--axes", "row,column",
+        "--seed", 4,
     )  # fmt: skip
 
     manifest = rosetta.Bundle.open(tmp_path / "b.h5").manifest

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rosetta.schemas.manifest import LatentSpace
 from rosetta.schemas.run import RunConfig, TrainSettings
 from torch import nn
 
@@ -141,7 +140,7 @@ def test_an_encoder_of_another_width_is_refused(bundle: rosetta.Bundle):
 
 def test_bundles_of_one_space_are_joined_and_those_of_two_refused(bundle: rosetta.Bundle, tmp_path: Path):
     same = rosetta.Bundle.open(builders.write(tmp_path / "same.h5", builders.arrays(1)))
-    other_space = LatentSpace(id="space-" + "f" * 32, n_dims=builders.N_DIMS)
+    other_space = bundle.manifest.content.space.model_copy(update={"id": "space-" + "f" * 32})
     other = rosetta.Bundle.open(builders.write(tmp_path / "other.h5", space=other_space))
 
     assert len(rosetta.AnchorLoss([bundle, same]).inputs) == 2 * builders.N_ANCHORS

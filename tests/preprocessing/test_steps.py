@@ -29,6 +29,12 @@ def test_standardize_learns_from_the_sender_and_not_from_the_receiver():
     )
 
 
+def test_the_order_of_parameters_in_a_file_does_not_matter():
+    record = preprocessing.PreprocessingStep(name="scale", parameters={"high": 255, "low": 0})
+
+    assert preprocessing.describe_records([record]) == "scale(0, 255)"
+
+
 def test_a_feature_that_does_not_vary_is_centred_only():
     constant = np.full((5, 2), 7.0)
 
@@ -44,7 +50,7 @@ def test_steps_follow_each_other_and_come_back_from_their_records():
     again = preprocessing.apply(preprocessing.from_records(records, stored), ITEMS)
 
     assert sorted(stored) == ["/preprocessing/1.mean", "/preprocessing/1.sd"]
-    assert preprocessing.describe(records) == "scale(0, 255) | standardize"
+    assert preprocessing.describe_records(records) == "scale(0, 255) | standardize"
     assert (again == inputs).all()
 
 
