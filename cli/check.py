@@ -8,7 +8,7 @@ import typer
 
 from .errors import exit_on_error
 from .options import BundlePath, Device, DeviceOption, Json, Model, Seed
-from .render import emit, facts
+from .render import emit, facts, row_progress
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import CheckReport
@@ -32,7 +32,8 @@ def check(
     with exit_on_error():
         from rosetta.verbs.check import check as run
 
-        report = run(model, bundle, threshold=threshold, seed=seed, device=device.value)
+        with row_progress(f"checking {model.name}"):
+            report = run(model, bundle, threshold=threshold, seed=seed, device=device.value)
         emit(report, as_json=json, text=lambda: _show(report))
         raise typer.Exit(0 if report.verdict == "aligned" else 1)
 

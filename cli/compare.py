@@ -8,7 +8,7 @@ import typer
 
 from .errors import exit_on_error
 from .options import Device, DeviceOption, Features, Json, Seed
-from .render import emit, facts, table
+from .render import emit, facts, row_progress, table
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import CompareReport
@@ -30,7 +30,8 @@ def compare(
     with exit_on_error():
         from rosetta.verbs.compare import compare as run
 
-        report = run(a, b, data=data, features=features, seed=seed, device=device.value)
+        with row_progress("comparing"):
+            report = run(a, b, data=data, features=features, seed=seed, device=device.value)
         emit(report, as_json=json, text=lambda: _show(report))
 
 

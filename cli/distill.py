@@ -10,7 +10,7 @@ import typer
 
 from .errors import exit_on_error
 from .options import Data, Device, DeviceOption, Features, Force, Json, Model, Seed
-from .render import emit, facts, note
+from .render import emit, facts, note, row_progress
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import DistillReport
@@ -66,31 +66,36 @@ def distill(
     with exit_on_error():
         from rosetta.verbs.distill import distill as run
 
-        report = run(
-            model,
-            data,
-            output,
-            license=license,
-            title=title,
-            creators=creator,
-            pairs=pairs,
-            checks=checks,
-            origin=origin.value,
-            select=select.value if select else None,
-            terms=terms,
-            description=description,
-            citation=citation,
-            data_description=data_description,
-            space_name=space_name,
-            modality=modality,
-            units=units,
-            axes=axes.split(",") if axes else None,
-            features=features,
-            seed=seed,
-            device=device.value,
-            force=force,
-            on_note=lambda message: note(f"note: {message}"),
-        )
+        notes: list[str] = []
+        with row_progress(f"distilling {model.name}") as on_rows:
+            report = run(
+                model,
+                data,
+                output,
+                license=license,
+                title=title,
+                creators=creator,
+                pairs=pairs,
+                checks=checks,
+                origin=origin.value,
+                select=select.value if select else None,
+                terms=terms,
+                description=description,
+                citation=citation,
+                data_description=data_description,
+                space_name=space_name,
+                modality=modality,
+                units=units,
+                axes=axes.split(",") if axes else None,
+                features=features,
+                seed=seed,
+                device=device.value,
+                force=force,
+                on_note=notes.append,
+                on_rows=on_rows,
+            )
+        for each in notes:
+            note(f"note: {each}")
         emit(report, as_json=json, text=lambda: _show(report, origin))
 
 

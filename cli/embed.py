@@ -9,7 +9,7 @@ import typer
 
 from .errors import exit_on_error
 from .options import Data, Device, DeviceOption, Features, Force, Json, Model
-from .render import emit, facts
+from .render import emit, facts, row_progress
 
 
 def embed(
@@ -25,7 +25,8 @@ def embed(
     with exit_on_error():
         from rosetta.verbs.embed import embed as run
 
-        report = run(model, data, output, features=features, device=device.value, force=force)
+        with row_progress(f"embedding {data}") as on_rows:
+            report = run(model, data, output, features=features, device=device.value, force=force, on_rows=on_rows)
         emit(
             report,
             as_json=json,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -50,24 +51,36 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 @contextmanager
 def training_progress(label: str) -> Iterator[Callable[[Progress], None]]:
     """Yield what shows the progress of a training: a bar with rows/s on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda progress: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, rate="")
+    with _bar(label) as update:
 
         def show(progress: Progress) -> None:
-            rate = f"epoch {progress.epoch}, {progress.rows_per_s:,.0f} rows/s"
-            bar.update(task, completed=progress.n_rows_done, total=progress.n_rows, rate=rate)
+            update(progress.n_rows_done, progress.n_rows, f"epoch {progress.epoch}, {progress.rows_per_s:,.0f} rows/s")
 
         yield show
+
+
+@contextmanager
+def row_progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what shows how many rows are done: a bar with rows/s on a terminal, nothing elsewhere."""
+    started = time.perf_counter()
+    with _bar(label) as update:
+
+        def show(n_done: int, n_rows: int) -> None:
+            update(n_done, n_rows, f"{n_done / (time.perf_counter() - started):,.0f} rows/s")
+
+        yield show
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[int, int, str], None]]:
+    if not sys.stderr.isatty():
+        yield lambda done, total, rate: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    text = TextColumn("{task.description}"), TextColumn("{task.fields[rate]}")
+    columns = SpinnerColumn(), text[0], BarColumn(), text[1], TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, rate="", total=None)
+        yield lambda done, total, rate: bar.update(task, completed=done, total=total, rate=rate)

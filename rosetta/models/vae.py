@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,12 @@ from rosetta.schemas.run import RunConfig
 
 EMBED_ROWS = 4096  # items encoded or decoded at a time
 
+OnRows = Callable[[int, int], None]
+
+
+def _ignore(n_done: int, n_rows: int) -> None:
+    """Show no progress."""
+
 
 class VAE(nn.Module):
     """q(z | x) = N(mean, exp(log_variance)) and p(x | z), with a standard normal prior.
@@ -23,10 +31,15 @@ class VAE(nn.Module):
         Inputs, shape (n_items, …), to shape (n_items, 2 · n_dims): means, then log-variances.
     decoder : module
         Latents, shape (n_items, n_dims), to the likelihood's output, shape (n_items, …).
+    likelihood : Likelihood
+        What that output means.
+    latent_dim : int
+        Number of latent dimensions.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, *, latent_dim: int) -> None:
         super().__init__()
+        self.latent_dim = latent_dim
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
@@ -49,33 +62,37 @@ def build_vae(config: RunConfig) -> VAE:
         encoder, decoder = architectures.get(settings.architecture)(
             config.input_shape, config.latent_dim, settings.hidden
         )
-    return VAE(encoder, decoder, likelihood(settings.likelihood, precision=settings.precision))
+    output = likelihood(settings.likelihood, precision=settings.precision)
+    return VAE(encoder, decoder, output, latent_dim=config.latent_dim)
 
 
-@torch.inference_mode()
-def encode_array(model: VAE, inputs: Array, *, device: torch.device | None = None) -> tuple[Floats, Floats]:
+def encode_array(
+    model: VAE, inputs: Array, *, device: torch.device | None = None, on_rows: OnRows = _ignore
+) -> tuple[Floats, Floats]:
     """Return posterior means and standard deviations, float32, each of shape (n_items, n_dims).
 
-    Always the mean, never a sample.
+    Always the mean, never a sample. `on_rows` is called with the numbers of rows done and of all rows.
     """
-    means, sds = [], []
-    for block in _blocks(model, inputs, device):
-        mean, log_variance = model.encode(block)
-        means.append(mean.cpu().numpy())
-        sds.append((0.5 * log_variance).exp().cpu().numpy())
-    return np.concatenate(means), np.concatenate(sds)
+    means = np.empty((len(inputs), model.latent_dim), dtype=np.float32)
+    sds = np.empty_like(means)
+    with torch.inference_mode():
+        for rows, block in _blocks(model, inputs, device):
+            mean, log_variance = model.encode(block)
+            means[rows] = mean.cpu().numpy()
+            sds[rows] = (0.5 * log_variance).exp().cpu().numpy()
+            on_rows(min(rows.stop, len(inputs)), len(inputs))
+    return means, sds
 
 
-@torch.inference_mode()
 def decode_array(model: VAE, latents: Floats, *, device: torch.device | None = None) -> Floats:
     """Return the expected inputs of `latents`, float32, shape (n_items, …)."""
-    return np.concatenate([model.decode(block).cpu().numpy() for block in _blocks(model, latents, device)])
+    with torch.inference_mode():
+        return np.concatenate([model.decode(block).cpu().numpy() for _, block in _blocks(model, latents, device)])
 
 
-def _blocks(model: VAE, array: Array, device: torch.device | None) -> list[Tensor]:
+def _blocks(model: VAE, array: Array, device: torch.device | None) -> Iterator[tuple[slice, Tensor]]:
     device = device or next(model.parameters()).device
     model.eval().to(device)
-    return [
-        torch.from_numpy(np.array(array[start : start + EMBED_ROWS], dtype=np.float32)).to(device)
-        for start in range(0, len(array), EMBED_ROWS)
-    ]
+    for start in range(0, len(array), EMBED_ROWS):
+        rows = slice(start, start + EMBED_ROWS)
+        yield rows, torch.from_numpy(np.array(array[rows], dtype=np.float32)).to(device)

@@ -22,7 +22,7 @@ from rosetta.errors import IncompatibleError, SelectionError, UsageError
 from rosetta.files import check_output
 from rosetta.metrics.coverage import coverage, nearest_shares
 from rosetta.models.checkpoint import Checkpoint, load_run
-from rosetta.models.vae import decode_array, encode_array
+from rosetta.models.vae import OnRows, decode_array, encode_array
 from rosetta.origins import Sender, origins
 from rosetta.rules import Candidate, run
 from rosetta.schemas.manifest import (
@@ -74,6 +74,7 @@ def distill(
     device: str = "auto",
     force: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
+    on_rows: OnRows = lambda n_done, n_rows: None,
 ) -> DistillReport:
     """Write a bundle of `pairs` anchor pairs and `checks` check pairs of a trained model.
 
@@ -95,6 +96,8 @@ def distill(
         How observed points are chosen; k-means if left out.
     on_note : callable
         Called with what the sender should know about the bundle.
+    on_rows : callable
+        Called with the numbers of items embedded and of all items, block by block.
 
     Returns
     -------
@@ -120,7 +123,7 @@ def distill(
     where = resolve_device(device)
     checkpoint = load_run(Path(model))
     items = match_inputs(data, expected_by(checkpoint), features=features)
-    latents, _ = encode_array(checkpoint.model, items.inputs, device=where)
+    latents, _ = encode_array(checkpoint.model, items.inputs, device=where, on_rows=on_rows)
     _check_latents(latents)
     mean, covariance = (
         latents.mean(axis=0, dtype=np.float64),

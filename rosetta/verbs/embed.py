@@ -11,15 +11,22 @@ import numpy as np
 from rosetta.arrays import Array, Floats, resolve_device
 from rosetta.files import atomic_file, check_output
 from rosetta.models.checkpoint import load_run
-from rosetta.models.vae import encode_array
+from rosetta.models.vae import OnRows, encode_array
 from rosetta.schemas.reports import EmbedReport
 from rosetta.verbs.prepare import Features, expected_by, match_inputs
 
 
 def latents_of(
-    model: str | PathLike[str], data: str | Array, *, features: Features = None, device: str = "auto"
+    model: str | PathLike[str],
+    data: str | Array,
+    *,
+    features: Features = None,
+    device: str = "auto",
+    on_rows: OnRows = lambda n_done, n_rows: None,
 ) -> Floats:
     """Return the posterior means of `data` under a run's model, float32, shape (n_items, n_dims).
+
+    `on_rows` is called with the numbers of rows done and of all rows, block by block.
 
     Raises
     ------
@@ -29,7 +36,7 @@ def latents_of(
     where = resolve_device(device)
     checkpoint = load_run(Path(model))
     items = match_inputs(data, expected_by(checkpoint), features=features)
-    return encode_array(checkpoint.model, items.inputs, device=where)[0]
+    return encode_array(checkpoint.model, items.inputs, device=where, on_rows=on_rows)[0]
 
 
 def embed(
@@ -40,6 +47,7 @@ def embed(
     features: Features = None,
     device: str = "auto",
     force: bool = False,
+    on_rows: OnRows = lambda n_done, n_rows: None,
 ) -> EmbedReport:
     """Write the posterior means of `data` to a ``.npy`` file: one row an item, never samples.
 
@@ -51,7 +59,7 @@ def embed(
     path = Path(output)
     check_output(path, force=force, suffix=".npy")
     started = time.perf_counter()
-    latents = latents_of(model, data, features=features, device=device)
+    latents = latents_of(model, data, features=features, device=device, on_rows=on_rows)
     elapsed = time.perf_counter() - started
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         np.save(file, latents, allow_pickle=False)

@@ -15,154 +15,108 @@ from rosetta.schemas.manifest import InputDescription, LatentSpace, OriginEntry,
 from rosetta.schemas.reports import ValidationReport
 
 from rosetta.bundle import layout
-from rosetta.bundle.manifest import as_json, canonical
-from rosetta.bundle.reader import read_raw
+from rosetta.bundle.manifest import as_json, canonical, parse_json
+from rosetta.bundle.reader import RawBundle, read_raw
 from rosetta.errors import IncompatibleError, SourceError
 from rosetta.rules import Rule, catalogue
 from rosetta.rules.engine import declare
 from rosetta.verbs.validate import open_valid, validate
 from tests import builders
 
-EXTRA = "/preprocessing/0.extra"
-SIZE_LIMIT = 2**20  # lowered for all triggers, so that a small file can be above it
-MINOR = {"format_version": "1.1"}
-
-Trigger = Callable[[Path], object]
-TRIGGERS: dict[str, Trigger] = {}  # rule → writes a file that breaks just this rule
-COMPANIONS = {"RZ-W209": {"RZ-W203"}}  # rules that cannot be broken without others
+EXTRA = "/preprocessing/0.extra"  # a place where an array may stand
+SIZE_LIMIT = 2**20  # lowered for the triggers, so that a small file is above it
+N_PAIRS = builders.N_ANCHORS + builders.N_CHECKS
 RULES = {rule.id: rule for rule in catalogue()}
 
-
-def breaks(rule: str) -> Callable[[Trigger], Trigger]:
-    """Return a decorator that enters a trigger into the table."""
-
-    def enter(trigger: Trigger) -> Trigger:
-        assert rule not in TRIGGERS
-        TRIGGERS[rule] = trigger
-        return trigger
-
-    return enter
+Trigger = Callable[[Path], object]
 
 
-def _bytes(rule: str, change: Callable[[bytes], bytes]) -> None:
-    """Enter a trigger that changes the bytes of the valid bundle."""
-    breaks(rule)(lambda path: path.write_bytes(change(builders.write(path).read_bytes())))
+def _from_bytes(change: Callable[[bytes], bytes]) -> Trigger:
+    """Change the bytes of the valid bundle."""
+    return lambda path: path.write_bytes(change(builders.write(path).read_bytes()))
 
 
-def _hdf5(rule: str, change: Callable[[h5py.File], object]) -> None:
-    """Enter a trigger that changes the valid bundle with h5py."""
+def _from_hdf5(change: Callable[[h5py.File], object]) -> Trigger:
+    """Change the valid bundle with h5py."""
 
     def trigger(path: Path) -> None:
         with h5py.File(builders.write(path), "a", libver=layout.LIBVER) as file:
             change(file)
 
-    breaks(rule)(trigger)
+    return trigger
 
 
-def _arrays(rule: str, change: Callable[[dict[str, Any]], Mapping[str, Any]], **manifest: Any) -> None:
-    """Enter a trigger that writes other arrays, with the manifest that describes them."""
-    breaks(rule)(lambda path: builders.write(path, {**builders.arrays(), **change(builders.arrays())}, **manifest))
-
-
-def _provenance(rule: str, **changes: Any) -> None:
-    """Enter a trigger that writes the valid arrays with another manifest."""
-    breaks(rule)(lambda path: builders.write(path, **changes))
-
-
-def _document(rule: str, change: Callable[[dict[str, Any]], object], *, version: str = "1.0") -> None:
-    """Enter a trigger that edits the manifest's JSON in place; its content id is computed anew."""
+def _from_layout(place: Callable[[h5py.File], int]) -> Trigger:
+    """Let the latents of the valid bundle lie at another place of the file."""
 
     def trigger(path: Path) -> None:
-        values = builders.arrays()
-        document = as_json(builders.manifest(values))
+        with h5py.File(builders.write(path)) as file:
+            latents, new = file[layout.LATENTS].id, place(file)
+            old, n_bytes = latents.get_offset(), latents.get_storage_size()
+        _replace(path, struct.pack("<BBQQ", 3, 1, old, n_bytes), struct.pack("<BBQQ", 3, 1, new, n_bytes))
+
+    return trigger
+
+
+def _from_arrays(change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> Trigger:
+    """Write some arrays anew, with the manifest that describes them."""
+    return lambda path: builders.write(path, builders.arrays() | change(builders.arrays()))
+
+
+def _without(name: str) -> Trigger:
+    """Leave out an array, also from the manifest."""
+    return lambda path: builders.write(path, {k: array for k, array in builders.arrays().items() if k != name})
+
+
+def _from_manifest(**changes: Any) -> Trigger:
+    """Write the valid arrays with another manifest."""
+    return lambda path: builders.write(path, **changes)
+
+
+def _from_json(change: Callable[[dict[str, Any]], object], version: str = "1.0", *, content_id: bool = True) -> Trigger:
+    """Edit the manifest's JSON object in place; its content id is computed anew."""
+
+    def trigger(path: Path) -> None:
+        document = as_json(builders.manifest(builders.arrays()))
         change(document)
-        builders.write_raw(path, values, builders.text_of(document), version=version)
+        text = builders.text_of(document, content_id=content_id)
+        builders.write_raw(path, builders.arrays(), text, version=version)
 
-    breaks(rule)(trigger)
+    return trigger
 
 
-def _text(rule: str, change: Callable[[bytes], bytes | None]) -> None:
-    """Enter a trigger that writes other bytes than the manifest's."""
+def _from_text(change: Callable[[bytes], bytes | None], version: str = "1.0") -> Trigger:
+    """Write other bytes than those of the manifest."""
     values = builders.arrays()
-    breaks(rule)(lambda path: builders.write_raw(path, values, change(canonical(builders.manifest(values)))))
+    return lambda path: builders.write_raw(path, values, change(canonical(builders.manifest(values))), version=version)
 
 
-def _replaced(path: Path, old: bytes, new: bytes) -> None:
+def _replace(path: Path, old: bytes, new: bytes) -> None:
+    """Replace bytes that stand in the file once."""
     data = path.read_bytes()
     assert data.count(old) == 1
     path.write_bytes(data.replace(old, new))
 
 
-def _moved(path: Path, place: Callable[[h5py.File], int]) -> None:
-    """Let the layout message of the latents point to another place of the file."""
-    with h5py.File(builders.write(path)) as file:
-        latents, to = file[layout.LATENTS].id, place(file)
-        offset, n_bytes = latents.get_offset(), latents.get_storage_size()
-    _replaced(path, struct.pack("<BBQQ", 3, 1, offset, n_bytes), struct.pack("<BBQQ", 3, 1, to, n_bytes))
-
-
-_bytes("RZ-S001", lambda data: b"PK\x03\x04".ljust(512, b"\0") + data)
-_bytes("RZ-S002", lambda data: data + b"more")
-_bytes("RZ-S003", lambda data: data[:8] + b"\1" + data[9:])
-_bytes("RZ-S004", lambda data: data[:48] + bytes(8) + data[56:])
-_bytes("RZ-S005", lambda data: data.replace(b"SNOD", b"XNOD", 1))
-_bytes("RZ-S006", lambda data: data.ljust(SIZE_LIMIT + 1, b"\0"))
-_hdf5("RZ-S010", lambda file: file.update({EXTRA: h5py.SoftLink(layout.LATENTS)}))
-_hdf5("RZ-S011", lambda file: file.update({EXTRA: file[layout.LATENTS]}))
-_hdf5("RZ-S012", lambda file: file.update({"/pairs/extra": 1.0}))
-_hdf5("RZ-S014", lambda file: [file.create_group(f"/ext/org.example{n}") for n in range(layout.MAX_OBJECTS + 1)])
-_hdf5("RZ-S020", lambda file: file.create_dataset(EXTRA, data=np.zeros(8), chunks=(4,)))
-_hdf5("RZ-S021", lambda file: file.create_dataset(EXTRA, data=np.zeros(8, dtype=">f4")))
-_hdf5("RZ-S022", lambda file: file.update({EXTRA: h5py.Empty("<f4")}))
-_hdf5("RZ-S023", lambda file: file.create_dataset(EXTRA, (8,), "<f4"))
-_hdf5("RZ-S030", lambda file: file["pairs"].attrs.update({"units": 1}))
-breaks("RZ-S024")(lambda path: _moved(path, lambda file: 8))
-breaks("RZ-S025")(lambda path: _moved(path, lambda file: file[layout.LATENTS_SD].id.get_offset() + 4))
-
-
-@breaks("RZ-S013")
 def _one_name_twice(path: Path) -> None:
-    with h5py.File(builders.write(path), "a", libver=layout.LIBVER) as file:
-        file.update({"/preprocessing/mean_1": 1.0, "/preprocessing/mean_2": 2.0})
-    _replaced(path, b"mean_2", b"mean_1")
+    _from_hdf5(lambda file: file.update({"/preprocessing/mean_1": 1.0, "/preprocessing/mean_2": 2.0}))(path)
+    _replace(path, b"mean_2", b"mean_1")
 
 
-breaks("RZ-V101")(lambda path: builders.write_raw(path, builders.arrays(), b"{}", version="2.0"))
-_text("RZ-V102", lambda text: None)
-_text("RZ-V103", lambda text: b"[" + text + b"]")
-_text("RZ-V104", lambda text: text[:-1] + b',"format":"rosetta-bundle"}')
-_text("RZ-V105", lambda text: text + b"\n")
-_document("RZ-V106", lambda document: document.update(extra=1))
-_document("RZ-V107", lambda document: document.update(MINOR))
-_document("RZ-V108", lambda document: document["content"]["arrays"].pop(layout.WEIGHTS))
-_document("RZ-V111", lambda document: document["content"]["arrays"][layout.LATENTS].update(sha256="0" * 64))
-_document("RZ-V124", lambda document: document.update(requires=["time travel"]))
-_text("RZ-V112", lambda text: text.replace(b'"quantisation', b'"quantisation').replace(b'"n_dims":3', b'"n_dims":4'))
-TRIGGERS["RZ-V112"] = lambda path: builders.write_raw(
-    path, builders.arrays(), builders.text_of(_with_another_content_id(), content_id=False)
-)
-
-
-def _with_another_content_id() -> dict[str, Any]:
-    return as_json(builders.manifest(builders.arrays())) | {"content_id": "0" * 64}
-
-
-@breaks("RZ-V109")
-def _without_weights(path: Path) -> None:
+def _one_array_less(path: Path) -> None:
     values = builders.arrays()
     text = canonical(builders.manifest(values))
-    del values[layout.WEIGHTS]
-    builders.write_raw(path, values, text)
+    builders.write_raw(path, {name: array for name, array in values.items() if name != layout.WEIGHTS}, text)
 
 
-def _with(array: np.ndarray, at: object, value: float) -> np.ndarray:
+def _with(array: np.ndarray, at: object, value: Any) -> np.ndarray:
     changed = array.copy()
     changed[at] = value
     return changed
 
 
-def _flat_dimension(values: dict[str, Any]) -> dict[str, Any]:
-    latents = _with(values[layout.LATENTS], np.s_[:, 1], 0.5).astype(np.float32)
+def _one_dimension_flat(values: dict[str, Any]) -> dict[str, Any]:
+    latents = _with(values[layout.LATENTS], np.s_[:, 1], 0.5)
     return {
         layout.LATENTS: latents,
         layout.SPACE_MEAN: latents.mean(axis=0, dtype=np.float64),
@@ -170,41 +124,312 @@ def _flat_dimension(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _repeated_input(values: dict[str, Any]) -> dict[str, Any]:
-    return {layout.INPUTS: _with(values[layout.INPUTS], 3, values[layout.INPUTS][2])}
+def _covariance(values: dict[str, Any], at: object) -> dict[str, Any]:
+    return {layout.SPACE_COVARIANCE: _with(values[layout.SPACE_COVARIANCE], at, 9)}
 
 
-def _roles(n_anchors: int) -> np.ndarray:
-    return np.array([layout.ANCHOR] * n_anchors + [layout.CHECK] * (20 - n_anchors), dtype=np.uint8)
+def _roles(n_anchors: int) -> dict[str, Any]:
+    return {layout.ROLES: np.repeat(np.array([0, 1], dtype=np.uint8), (n_anchors, N_PAIRS - n_anchors))}
 
 
-_DESCRIBED = {"shape": builders.SHAPE, "dtype": "f4", "value_range": (0.0, 1.0)}
-_SPACE = {"id": builders.SPACE, "statistic": "posterior_mean", "prior": "standard_normal"}
+def _space(n_dims: int) -> LatentSpace:
+    return LatentSpace(id=builders.SPACE, n_dims=n_dims, statistic="posterior_mean", prior="standard_normal")
 
-_arrays("RZ-V110", lambda values: {layout.WEIGHTS: values[layout.WEIGHTS].astype(np.float32)})
-_arrays("RZ-V113", lambda values: {layout.LATENTS: _with(values[layout.LATENTS], (4, 1), np.nan)})
-_provenance("RZ-V114", origins=(OriginEntry(origin="observed", n_pairs=21),))
-_provenance("RZ-V115", space=LatentSpace(n_dims=builders.N_DIMS + 1, **_SPACE))
-_arrays("RZ-V116", lambda values: {layout.WEIGHTS: values[layout.WEIGHTS] * 2})
-_arrays("RZ-V117", lambda values: {layout.ROLES: _with(values[layout.ROLES], 5, 2)})
-_arrays("RZ-V118", lambda values: {layout.INPUTS: _with(values[layout.INPUTS], (7, 0, 0), 1.5)})
-_provenance("RZ-V119", preprocessing=(PreprocessingStep(name="bleach"),))
-_provenance("RZ-V120", license="free for all")
-_provenance("RZ-V121", generation=1)
-_arrays("RZ-V122", lambda values: {layout.LATENTS_SD: -values[layout.LATENTS_SD]})
-_arrays("RZ-V123", lambda values: {layout.SPACE_COVARIANCE: _with(values[layout.SPACE_COVARIANCE], (0, 1), 9)})
-_provenance("RZ-V126", input=InputDescription(**_DESCRIBED, axis_names=("height",)))
-_arrays("RZ-V127", lambda values: {EXTRA: np.zeros(3)})
-_provenance("RZ-W202", citation=None)
-_provenance("RZ-W203", terms_of_use=None, origins=(OriginEntry(origin="decoded", n_pairs=20),))
-_arrays("RZ-W204", _repeated_input)
-_arrays("RZ-W205", _flat_dimension)
-_provenance("RZ-W206", description="Ask alice@example.org")
-_arrays("RZ-W207", lambda values: {layout.ROLES: _roles(builders.N_DIMS)})
-_arrays("RZ-W208", lambda values: {layout.ROLES: _roles(20)})
-_provenance("RZ-W209", terms_of_use=None)
-_arrays("RZ-W210", lambda values: {layout.SPACE_MEAN: values[layout.SPACE_MEAN] + 100})
-_document("RZ-W211", lambda document: document.update(MINOR), version="1.1")
-_document("RZ-W212", lambda document: document.update(extensions={"org.example": {"x": 1}}))
-for _information in ("RZ-I301", "RZ-I302", "RZ-I303"):
-    breaks(_information)(builders.write)
+
+def _input(**changes: Any) -> InputDescription:
+    return InputDescription(**{"shape": builders.SHAPE, "dtype": "f4", "value_range": (0.0, 1.0)} | changes)
+
+
+def _origins(origin: Any, n_pairs: int) -> tuple[OriginEntry, ...]:
+    return (OriginEntry(origin=origin, n_pairs=n_pairs),)
+
+
+# rule → writes a file that breaks this rule and no other
+TRIGGERS: dict[str, Trigger] = {
+    "RZ-S001": _from_bytes(lambda data: b"PK\x03\x04".ljust(512, b"\0") + data),
+    "RZ-S002": _from_bytes(lambda data: data + b"more"),
+    "RZ-S003": _from_bytes(lambda data: data[:8] + b"\1" + data[9:]),
+    "RZ-S004": _from_bytes(lambda data: data[:48] + bytes(8) + data[56:]),
+    "RZ-S005": _from_bytes(lambda data: data.replace(b"SNOD", b"XNOD", 1)),
+    "RZ-S006": _from_bytes(lambda data: data.ljust(SIZE_LIMIT + 1, b"\0")),
+    "RZ-S010": _from_hdf5(lambda file: file.update({EXTRA: h5py.SoftLink(layout.LATENTS)})),
+    "RZ-S011": _from_hdf5(lambda file: file.update({EXTRA: file[layout.LATENTS]})),
+    "RZ-S012": _from_hdf5(lambda file: file.update({"/pairs/extra": 1.0})),
+    "RZ-S013": _one_name_twice,
+    "RZ-S014": _from_hdf5(lambda file: [file.create_group(f"/ext/org.a{n}") for n in range(layout.MAX_OBJECTS + 1)]),
+    "RZ-S020": _from_hdf5(lambda file: file.create_dataset(EXTRA, data=np.zeros(8), chunks=(4,))),
+    "RZ-S021": _from_hdf5(lambda file: file.create_dataset(EXTRA, data=np.zeros(8, dtype=">f4"))),
+    "RZ-S022": _from_hdf5(lambda file: file.update({EXTRA: h5py.Empty("<f4")})),
+    "RZ-S023": _from_hdf5(lambda file: file.create_dataset(EXTRA, (8,), "<f4")),
+    "RZ-S024": _from_layout(lambda file: 8),
+    "RZ-S025": _from_layout(lambda file: file[layout.LATENTS_SD].id.get_offset() + 4),
+    "RZ-S030": _from_hdf5(lambda file: file["pairs"].attrs.update({"units": 1})),
+    "RZ-V101": _from_text(lambda text: text, version="2.0"),
+    "RZ-V102": _from_text(lambda text: None),
+    "RZ-V103": _from_text(lambda text: b"[" + text + b"]"),
+    "RZ-V104": _from_text(lambda text: text[:-1] + b',"format":"rosetta-bundle"}'),
+    "RZ-V105": _from_text(lambda text: text + b"\n"),
+    "RZ-V106": _from_json(lambda document: document.update(extra=1)),
+    "RZ-V107": _from_json(lambda document: document.update(format_version="1.1")),
+    "RZ-V108": _from_json(lambda document: document["content"]["arrays"].pop(layout.WEIGHTS)),
+    "RZ-V109": _one_array_less,
+    "RZ-V110": _from_arrays(lambda values: {layout.WEIGHTS: values[layout.WEIGHTS].astype(np.float32)}),
+    "RZ-V111": _from_json(lambda document: document["content"]["arrays"][layout.ROLES].update(sha256="0" * 64)),
+    "RZ-V112": _from_json(lambda document: document.update(content_id="0" * 64), content_id=False),
+    "RZ-V113": _from_arrays(lambda values: {layout.LATENTS: _with(values[layout.LATENTS], (4, 1), np.nan)}),
+    "RZ-V114": _from_manifest(origins=_origins("observed", N_PAIRS + 1)),
+    "RZ-V115": _from_manifest(space=_space(builders.N_DIMS + 1)),
+    "RZ-V116": _from_arrays(lambda values: {layout.WEIGHTS: values[layout.WEIGHTS] * 2}),
+    "RZ-V117": _from_arrays(lambda values: {layout.ROLES: _with(values[layout.ROLES], 5, 2)}),
+    "RZ-V118": _from_arrays(lambda values: {layout.INPUTS: _with(values[layout.INPUTS], (7, 0, 0), 1.5)}),
+    "RZ-V119": _from_manifest(preprocessing=(PreprocessingStep(name="bleach"),)),
+    "RZ-V120": _from_manifest(license="free for all"),
+    "RZ-V121": _from_manifest(generation=1),
+    "RZ-V122": _from_arrays(lambda values: {layout.LATENTS_SD: -values[layout.LATENTS_SD]}),
+    "RZ-V123": _from_arrays(
+        lambda values: {layout.SPACE_COVARIANCE: _with(values[layout.SPACE_COVARIANCE], (0, 1), 9)}
+    ),
+    "RZ-V124": _from_json(lambda document: document.update(requires=["time travel"])),
+    "RZ-V126": _from_manifest(input=_input(axis_names=("height",))),
+    "RZ-V127": _from_arrays(lambda values: {EXTRA: np.zeros(3)}),
+    "RZ-W202": _from_manifest(citation=None),
+    "RZ-W203": _from_manifest(terms_of_use=None, origins=_origins("decoded", N_PAIRS)),
+    "RZ-W204": _from_arrays(lambda values: {layout.INPUTS: _with(values[layout.INPUTS], 3, values[layout.INPUTS][2])}),
+    "RZ-W205": _from_arrays(_one_dimension_flat),
+    "RZ-W206": _from_manifest(description="Ask alice@example.org"),
+    "RZ-W207": _from_arrays(lambda values: _roles(builders.N_DIMS)),
+    "RZ-W208": _from_arrays(lambda values: _roles(N_PAIRS)),
+    "RZ-W209": _from_manifest(terms_of_use=None),
+    "RZ-W210": _from_arrays(lambda values: {layout.SPACE_MEAN: values[layout.SPACE_MEAN] + 100}),
+    "RZ-W211": _from_json(lambda document: document.update(format_version="1.1"), "1.1"),
+    "RZ-W212": _from_json(lambda document: document.update(extensions={"org.example": {"x": 1}})),
+    "RZ-I301": builders.write,
+    "RZ-I302": builders.write,
+    "RZ-I303": builders.write,
+}
+
+# rule → why no file on this machine breaks it
+WITHOUT_TRIGGER: dict[str, str] = {}
+
+# rule → rules that a file which breaks it breaks as well
+COMPANIONS = {"RZ-W209": {"RZ-W203"}}  # both miss the terms of use
+
+# more ways to break a rule
+VARIANTS: tuple[tuple[str, Trigger], ...] = (
+    ("RZ-V114", _from_arrays(lambda values: {layout.INPUTS: values[layout.INPUTS][:-1]})),
+    ("RZ-V115", _from_arrays(lambda values: {layout.LATENTS_SD: values[layout.LATENTS_SD][:, :-1]})),
+    ("RZ-V115", _from_arrays(lambda values: {layout.SPACE_MEAN: values[layout.SPACE_MEAN][:-1]})),
+    ("RZ-V115", _from_arrays(lambda values: {layout.ROLES: values[layout.ROLES][:, np.newaxis]})),
+    ("RZ-V116", _from_arrays(lambda values: {layout.WEIGHTS: _with(values[layout.WEIGHTS], [0, 1], [-0.05, 0.15])})),
+    ("RZ-V117", _from_arrays(lambda values: _roles(0))),
+    ("RZ-V118", _from_arrays(lambda values: {layout.INPUTS: values[layout.INPUTS] - 1})),
+    ("RZ-V119", _from_manifest(preprocessing=(PreprocessingStep(name="scale", parameters={"low": 0}),))),
+    ("RZ-V119", _from_manifest(preprocessing=(PreprocessingStep(name="standardize", arrays={"mean": EXTRA}),))),
+    ("RZ-V121", _from_manifest(parents=(Parent(content_id="0" * 64, relation="anchored_to"),))),
+    ("RZ-V121", _from_manifest(parents=(Parent(content_id="0" * 64, relation="merged_from"),) * 2)),
+    ("RZ-V123", _from_arrays(lambda values: _covariance(values, ([0, 1], [1, 0])))),
+    ("RZ-V123", _without(layout.SPACE_MEAN)),
+    ("RZ-V123", _without(layout.SPACE_COVARIANCE)),
+    ("RZ-V126", _from_manifest(input=_input(shape=(5, 4)))),
+    ("RZ-V126", _from_manifest(input=_input(dtype="f8"))),
+    ("RZ-V126", _from_manifest(input=_input(feature_names=("a", "b")))),
+    ("RZ-V127", _from_arrays(lambda values: {"/ext/org.example/x": np.zeros(3)})),
+    ("RZ-W206", _from_manifest(citation="See /home/alice/paper.tex")),
+    ("RZ-W206", _from_manifest(title="C:\\Users\\alice")),
+    ("RZ-W206", _from_manifest(software={"~/tool": "1"})),
+)
+
+
+@pytest.fixture
+def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Trigger], ValidationReport]:
+    """The report on what a trigger writes."""
+    monkeypatch.setattr(layout, "MAX_FILE_BYTES", SIZE_LIMIT)
+
+    def report(trigger: Trigger) -> ValidationReport:
+        trigger(tmp_path / "bundle.h5")
+        return validate(tmp_path / "bundle.h5")
+
+    return report
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return builders.write(tmp_path_factory.mktemp("valid") / "bundle.h5")
+
+
+def _exit_code(rule: str) -> int:
+    return 3 if rule == "RZ-V101" else {"fatal": 4, "error": 1, "warning": 0, "info": 0}[RULES[rule].severity]
+
+
+def _broken(report: ValidationReport) -> set[str]:
+    return {finding.rule for finding in report.findings if finding.severity != "info"}
+
+
+@pytest.mark.parametrize("rule", catalogue(), ids=RULES)
+def test_the_valid_bundle_passes(rule: Rule, valid: Path):
+    report = validate(valid)
+
+    findings = [finding for finding in report.findings if finding.rule == rule.id]
+    assert len(findings) == (1 if rule.severity == "info" else 0)
+    assert rule.id not in {skipped.rule for skipped in report.skipped}
+    assert (report.valid, report.exit_code) == (True, 0)
+
+
+@pytest.mark.parametrize("rule", TRIGGERS)
+def test_the_file_that_breaks_a_rule_is_found(rule: str, found: Callable[[Trigger], ValidationReport]):
+    report = found(TRIGGERS[rule])
+
+    finding = next(each for each in report.findings if each.rule == rule)
+    assert finding.severity == RULES[rule].severity
+    assert finding.location.startswith("/")
+    assert finding.message
+    assert (finding.fix, finding.spec_section) == (RULES[rule].fix, RULES[rule].section)
+    assert _broken(report) == ({rule} | COMPANIONS.get(rule, set()) if RULES[rule].severity != "info" else set())
+    assert (report.exit_code, report.valid) == (_exit_code(rule), _exit_code(rule) == 0)
+
+
+@pytest.mark.parametrize(("rule", "trigger"), VARIANTS)
+def test_every_way_to_break_a_rule_is_found(rule: str, trigger: Trigger, found: Callable[[Trigger], ValidationReport]):
+    report = found(trigger)
+
+    assert _broken(report) == {rule}
+    assert report.exit_code == _exit_code(rule)
+
+
+def test_every_rule_of_the_catalogue_has_a_trigger():
+    assert TRIGGERS.keys() | WITHOUT_TRIGGER.keys() == RULES.keys()
+    assert TRIGGERS.keys().isdisjoint(WITHOUT_TRIGGER)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in TRIGGERS if RULES[rule].severity != "fatal"])
+def test_a_rule_is_skipped_exactly_when_a_prerequisite_failed(rule: str, found: Callable[[Trigger], ValidationReport]):
+    report = found(TRIGGERS[rule])
+
+    skipped = {each.rule: each.reason for each in report.skipped}
+    failed = {finding.rule for finding in report.findings} | skipped.keys()
+    for each in catalogue():
+        needed = sorted(each.requires & failed)
+        assert skipped.get(each.id) == (f"needs {', '.join(needed)}" if needed else None)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in TRIGGERS if RULES[rule].severity == "fatal"])
+def test_an_unsafe_file_skips_every_other_check(rule: str, found: Callable[[Trigger], ValidationReport]):
+    report = found(TRIGGERS[rule])
+
+    checks = [each.id for each in catalogue() if each.severity != "fatal"]
+    assert {each.rule: each.reason for each in report.skipped} == dict.fromkeys(checks, f"stopped at {rule}")
+    assert [finding.rule for finding in report.findings] == [rule]
+
+
+def test_a_file_that_breaks_several_rules_is_told_all_of_them(found: Callable[[Trigger], ValidationReport]):
+    report = found(_from_manifest(license="free for all", generation=1, citation=None, input=_input(dtype="f8")))
+
+    assert _broken(report) == {"RZ-V120", "RZ-V121", "RZ-V126", "RZ-W202"}
+    assert report.exit_code == 1
+
+
+def test_a_bundle_with_every_optional_thing_breaks_no_rule(found: Callable[[Trigger], ValidationReport]):
+    mean, sd = np.zeros(builders.SHAPE), np.ones(builders.SHAPE)
+    paths = {"mean": layout.step_array(0, "mean"), "sd": layout.step_array(0, "sd")}
+    values = {**builders.arrays(), paths["mean"]: mean, paths["sd"]: sd}
+
+    report = found(
+        lambda path: builders.write(
+            path,
+            values,
+            preprocessing=(PreprocessingStep(name="standardize", arrays=paths),),
+            input=_input(axis_names=("height", "width"), units="counts", modality="image"),
+            parents=(Parent(content_id="0" * 64, relation="anchored_to"),),
+            generation=1,
+            origins=(OriginEntry(origin="observed", n_pairs=12), OriginEntry(origin="decoded", n_pairs=8)),
+        )
+    )
+
+    assert _broken(report) == set()
+
+
+def test_an_array_of_a_declared_extension_breaks_no_error_rule(found: Callable[[Trigger], ValidationReport]):
+    def write(path: Path) -> None:
+        values = {**builders.arrays(), "/ext/org.example/x": np.zeros(3)}
+        document = as_json(builders.manifest(values)) | {"extensions": {"org.example": {"version": 1}}}
+        builders.write_raw(path, values, builders.text_of(document))
+
+    report = found(write)
+
+    assert (_broken(report), report.valid) == ({"RZ-W212"}, True)
+
+
+def test_the_schema_version_is_named_unless_the_file_has_an_unknown_one(
+    found: Callable[[Trigger], ValidationReport],
+):
+    versions = {rule: found(TRIGGERS[rule]).schema_version for rule in ("RZ-I301", "RZ-V101", "RZ-S001")}
+
+    assert versions == {"RZ-I301": "1.0", "RZ-V101": None, "RZ-S001": None}
+
+
+def test_a_file_that_cannot_be_read_gets_no_report(tmp_path: Path):
+    with pytest.raises(SourceError, match="there is no bundle"):
+        validate(tmp_path / "missing.h5")
+
+
+def test_a_bundle_with_warnings_opens_as_valid(tmp_path: Path):
+    path = builders.write(tmp_path / "bundle.h5", citation=None)
+
+    assert open_valid(path).manifest.provenance.citation is None
+
+
+@pytest.mark.parametrize("rule", ["RZ-S001", "RZ-V101", "RZ-V103", "RZ-V111", "RZ-V118"])
+def test_a_bundle_that_breaks_a_rule_does_not_open_as_valid(rule: str, tmp_path: Path):
+    TRIGGERS[rule](tmp_path / "bundle.h5")
+
+    with pytest.raises(IncompatibleError, match=rf"{rule} at /"):
+        open_valid(tmp_path / "bundle.h5")
+
+
+@pytest.mark.parametrize("rule", catalogue(), ids=RULES)
+def test_a_rule_is_well_formed(rule: Rule):
+    kinds = {"fatal": "S0", "error": "V1", "warning": "W2", "info": "I3"}
+
+    assert re.fullmatch(rf"RZ-{kinds[rule.severity]}[0-9]{{2}}", rule.id)
+    assert re.fullmatch(r"[A-Z].*\.", rule.text)
+    assert re.fullmatch(r"[A-Z].*\.", rule.fix)
+    assert re.fullmatch(r"[1-9](\.[1-9])?", rule.section)
+    assert rule.requires <= RULES.keys() - {rule.id}
+    assert (rule.check is None) == (rule.severity == "fatal")
+
+
+def test_prerequisites_stand_before_what_requires_them():
+    ids = [rule.id for rule in catalogue()]
+
+    assert len(ids) == len(set(ids))
+    assert all(ids.index(needed) < ids.index(rule.id) for rule in catalogue() for needed in rule.requires)
+
+
+@pytest.mark.parametrize(("rule", "text"), [("RZ-V101", "A second text."), ("RZ-V199", "")])
+def test_a_rule_id_is_used_once_and_has_a_text(rule: str, text: str):
+    with pytest.raises(ValueError, match=rule):
+        declare(rule, text, section="1", fix="None.")
+
+    assert "RZ-V199" not in {each.id for each in catalogue()}
+
+
+def _meaning(raw: RawBundle) -> tuple[Any, ...]:
+    """What a file says but for its provenance, which only a signature can protect."""
+    manifest = {key: value for key, value in parse_json(raw.manifest or b"").items() if key != "provenance"}
+    arrays = {name: (each.dtype, each.shape, each.tobytes()) for name, each in raw.arrays.items()}
+    return raw.attributes, manifest, arrays
+
+
+def test_no_mutant_of_one_byte_crashes_the_validator_or_passes_with_another_meaning(valid: Path, tmp_path: Path):
+    rng = np.random.default_rng(20260102)
+    data, original = valid.read_bytes(), read_raw(valid)
+    mutant, exit_codes = tmp_path / "mutant.h5", set()
+
+    for _ in range(300):
+        at, flip = int(rng.integers(len(data))), int(rng.integers(1, 256))
+        mutant.write_bytes(data[:at] + bytes([data[at] ^ flip]) + data[at + 1 :])
+        exit_code = validate(mutant).exit_code
+        exit_codes.add(exit_code)
+        assert exit_code or _meaning(read_raw(mutant)) == _meaning(original), f"byte {at} flipped by {flip}"
+
+    assert exit_codes >= {0, 1, 4}
