@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, redirect_stdout
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,6 +37,7 @@ SENDER = [
 
 
 def demo(
+    ctx: typer.Context,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to leave everything in.")] = Path(
         "rosetta-demo"
     ),
@@ -55,12 +58,12 @@ def demo(
             if json:
                 stack.enter_context(redirect_stdout(sys.stderr))
             output.mkdir(parents=True, exist_ok=True)
-            _run_steps(output, seed, force)
+            _run_steps(partial(_rosetta, ctx.find_root().command), output, seed, force)
             report = _summarise(output, seed, started)
         emit(report, as_json=json, text=lambda: _show(report))
 
 
-def _run_steps(folder: Path, seed: int, force: bool) -> None:
+def _run_steps(rosetta: Callable[..., None], folder: Path, seed: int, force: bool) -> None:
     _say("Alice has the digits 0–4, Bob has 5–9. Neither sees the other's data.")
     _write_data(folder, seed)
     common = ["--seed", str(seed)] + (["--force"] if force else [])
@@ -71,25 +74,25 @@ def _run_steps(folder: Path, seed: int, force: bool) -> None:
         return str(folder / name)
 
     _say("Alice trains a VAE, and distils what she may share.")
-    _rosetta("train", path("alice.npz::train"), "-o", path("alice"), *training)
-    _rosetta("distill", path("alice"), path("alice.npz::train"), "-o", path("alice-observed.h5"), *SENDER, *common)
-    _rosetta("distill", path("alice"), path("alice.npz::train"), "-o", path("alice-decoded.h5"), *SENDER,
+    rosetta("train", path("alice.npz::train"), "-o", path("alice"), *training)
+    rosetta("distill", path("alice"), path("alice.npz::train"), "-o", path("alice-observed.h5"), *SENDER, *common)
+    rosetta("distill", path("alice"), path("alice.npz::train"), "-o", path("alice-decoded.h5"), *SENDER,
              "--origin", "decoded", "--pairs", "1024", *common)  # fmt: skip
     _say("Bob receives the two bundles, and nothing else.")
     for name in ("alice-observed.h5", "alice-decoded.h5"):
-        _rosetta("validate", path(name))
+        rosetta("validate", path(name))
     _say("Bob trains on his own digits: without anchors, then in Alice's space.")
     for folder_name, _, bundle in BOBS:
         anchors = ["--anchors", path(bundle), *tight] if bundle else []
-        _rosetta("train", path("bob.npz::train"), "-o", path(folder_name), *anchors, *training)
+        rosetta("train", path("bob.npz::train"), "-o", path(folder_name), *anchors, *training)
     _say("Bob proves that he is in Alice's space, on pairs that no training saw.")
     for folder_name, _, bundle in BOBS:
-        _rosetta("check", path(folder_name), path(bundle or "alice-observed.h5"), "--seed", str(seed), ok=(0, 1))
+        rosetta("check", path(folder_name), path(bundle or "alice-observed.h5"), "--seed", str(seed), ok=(0, 1))
     _say("For this demo only, Alice's held-out digits are put through everybody's encoder.")
     for name in ("alice", *(each[0] for each in BOBS)):
-        _rosetta("embed", path(name), path("alice.npz::held_out"), "-o", path(f"{name}-latents.npy"), *common[2:])
+        rosetta("embed", path(name), path("alice.npz::held_out"), "-o", path(f"{name}-latents.npy"), *common[2:])
     for folder_name, _, _ in BOBS:
-        _rosetta("compare", path("alice-latents.npy"), path(f"{folder_name}-latents.npy"))
+        rosetta("compare", path("alice-latents.npy"), path(f"{folder_name}-latents.npy"))
 
 
 def _write_data(folder: Path, seed: int) -> None:
@@ -202,12 +205,10 @@ def _say(text: str) -> None:
     typer.echo(f"\n── {text}\n")
 
 
-def _rosetta(*arguments: str, ok: tuple[int, ...] = (0,)) -> None:
-    """Print a command as a user would type it, and run it."""
-    from .app import app
-
+def _rosetta(command: Any, *arguments: str, ok: tuple[int, ...] = (0,)) -> None:
+    """Print a command line as a user would type it, and run it."""
     typer.echo(f"$ rosetta {shlex.join(arguments)}")
-    code = app(list(arguments), standalone_mode=False)
+    code = command.main(list(arguments), prog_name="rosetta", standalone_mode=False)
     typer.echo()
     if (code or 0) not in ok:
         sys.exit(int(code))

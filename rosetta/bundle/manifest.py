@@ -84,7 +84,7 @@ def validate_schema(data: bytes) -> tuple[list[tuple[str, str]], Manifest | None
     except ValidationError as error:
         return [
             (
-                layout.MANIFEST + "#" + "".join(f"/{_pointer(part)}" for part in e["loc"]),
+                layout.MANIFEST + "#" + "".join(f"/{escape(part)}" for part in e["loc"]),
                 _message(e["msg"], e["input"]),
             )
             for e in error.errors(include_url=False)
@@ -106,7 +106,8 @@ def _message(problem: str, found: object) -> str:
     return f"{problem}; found {shown if len(shown) <= 80 else shown[:77] + '…'}"
 
 
-def _pointer(part: int | str) -> str:
+def escape(part: int | str) -> str:
+    """Return a key or index as a part of a JSON pointer (RFC 6901)."""
     return str(part).replace("~", "~0").replace("/", "~1")
 
 
@@ -132,16 +133,16 @@ def _check_depth(text: str) -> None:
 def _find_null(value: Any, pointer: str = "") -> str | None:
     """Return the JSON pointer of the first null, so that a document has one way only to say that a thing is absent."""
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    found = (_find_null(child, f"{pointer}/{_pointer(key)}") for key, child in children)
+    found = (_find_null(child, f"{pointer}/{escape(key)}") for key, child in children)
     return pointer if value is None else next((where for where in found if where is not None), None)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise _problem("RZ-V104", f"the key {twice!r} stands twice in one object")
+    value: dict[str, Any] = {}
+    for key, each in pairs:
+        if key in value:
+            raise _problem("RZ-V104", f"the key {key[:80]!r} stands twice in one object")
+        value[key] = each
     return value
 
 

@@ -40,7 +40,17 @@ def read_raw(path: Path) -> RawBundle:
     UnsafeFileError
         If it is not of the form that the format allows (rules RZ-S…).
     """
-    data = _read_bytes(path)
+    return parse(_read_bytes(path))
+
+
+def parse(data: bytes) -> RawBundle:
+    """Read a file's bytes.
+
+    Raises
+    ------
+    UnsafeFileError
+        If they are not of the form that the format allows (rules RZ-S…).
+    """
     start = check_superblock(data)
     try:
         file = h5py.h5f.open_file_image(data, h5py.h5f.ACC_RDONLY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +13,8 @@ import numpy as np
 
 from rosetta.bundle import layout
 from rosetta.errors import UnsafeFileError
+
+COMMENT_MESSAGE = 1 << 0x0D  # bit of an object header's comment, in HDF5's file format specification
 
 h5d, h5g, h5l, h5o, h5s, h5t, h5a = h5py.h5d, h5py.h5g, h5py.h5l, h5py.h5o, h5py.h5s, h5py.h5t, h5py.h5a
 
@@ -27,7 +30,7 @@ class Extent:
 
     @property
     def n_bytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.float64)) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def walk(file: h5py.h5f.FileID, start: int, size: int) -> tuple[dict[str, str], list[Extent]]:
@@ -63,10 +66,10 @@ def _visit(prefix: str, group: Any, inside: range, seen: list[bytes]) -> Iterato
         if h5o.get_info(child).rc != 1:
             raise UnsafeFileError("RZ-S011", path, "several links lead to this object; a bundle has one for each")
         if isinstance(child, h5g.GroupID) and layout.is_group_path(path):
-            _refuse_attributes(child, path)
+            _refuse_extras(child, path)
             yield from _visit(path, child, inside, seen)
         elif isinstance(child, h5d.DatasetID) and (path == layout.MANIFEST or layout.is_array_path(path)):
-            _refuse_attributes(child, path)
+            _refuse_extras(child, path)
             yield _extent(child, path, inside)
         else:
             raise UnsafeFileError("RZ-S012", path, "the format has no such object at this place")
@@ -122,6 +125,8 @@ def _dtype(stored: Any, path: str) -> np.dtype[Any]:
 
 
 def _root_attributes(root: Any) -> dict[str, str]:
+    if _has_comment(root):
+        raise UnsafeFileError("RZ-S030", "/", "the root has a comment; all text of a bundle is in its manifest")
     expected = {layout.FORMAT_ATTRIBUTE, layout.VERSION_ATTRIBUTE}
     if (n := h5a.get_num_attrs(root)) != len(expected):
         raise UnsafeFileError("RZ-S030", "/", f"the root has {n} attributes; a bundle has {sorted(expected)}")
@@ -142,6 +147,13 @@ def _root_attributes(root: Any) -> dict[str, str]:
     return found
 
 
-def _refuse_attributes(node: Any, path: str) -> None:
+def _has_comment(node: Any) -> bool:
+    # by the kinds of message in the object's header: h5py's get_comment returns what happens to be in memory
+    return bool(h5o.get_info(node).hdr.mesg.present & COMMENT_MESSAGE)
+
+
+def _refuse_extras(node: Any, path: str) -> None:
+    if _has_comment(node):
+        raise UnsafeFileError("RZ-S030", path, "it has a comment; all text of a bundle is in its manifest")
     if h5a.get_num_attrs(node):
         raise UnsafeFileError("RZ-S030", path, "it has attributes; only the root of a bundle has any")

@@ -11,8 +11,10 @@ import numpy as np
 
 from rosetta.arrays import Array
 from rosetta.bundle import layout
+from rosetta.bundle.bundle import Bundle
 from rosetta.bundle.digest import array_digest, content_digest, dtype_code
 from rosetta.bundle.manifest import as_json, canonical
+from rosetta.bundle.reader import parse
 from rosetta.errors import BundleError
 from rosetta.files import atomic_file
 from rosetta.schemas.manifest import (
@@ -29,9 +31,13 @@ from rosetta.schemas.manifest import (
 )
 
 
-def describe_array(array: Array) -> ArrayEntry:
-    """Return the entry of an array in the manifest."""
-    return ArrayEntry(dtype=dtype_code(array.dtype), shape=array.shape, sha256=array_digest(array))  # type: ignore[arg-type]
+def describe_array(path: str, array: Array) -> ArrayEntry:
+    """Return the entry of an array in the manifest; RZ-V110 if its place allows no such array."""
+    code = dtype_code(array.dtype)
+    if code not in layout.allowed_dtypes(path) or not array.size:
+        allowed = ", ".join(sorted(layout.allowed_dtypes(path)))
+        raise BundleError("RZ-V110", path, f"{code} of shape {array.shape}; expected {allowed}, and not empty")
+    return ArrayEntry(dtype=code, shape=array.shape, sha256=array_digest(array))  # type: ignore[arg-type]
 
 
 def make_manifest(
@@ -45,7 +51,7 @@ def make_manifest(
 ) -> Manifest:
     """Return the manifest of `arrays` (path → array), with every digest computed."""
     content = Content(
-        arrays={path: describe_array(array) for path, array in arrays.items()},
+        arrays={path: describe_array(path, array) for path, array in arrays.items()},
         space=space,
         input=input,
         preprocessing=preprocessing,
@@ -66,15 +72,14 @@ def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array]) ->
     Raises
     ------
     BundleError
-        RZ-V110 if an array is not the one that the manifest describes.
+        If a reader would refuse the file, with the rule that it breaks: an array is not the one that the
+        manifest describes, say. Nothing is written then.
     OutputError
         If the file cannot be written.
     """
-    for name in sorted({*arrays, *manifest.content.arrays}):
-        if name not in arrays or manifest.content.arrays.get(name) != describe_array(arrays[name]):
-            raise BundleError("RZ-V110", name, "the array is not the one that the manifest describes")
     text = canonical(manifest)
     content = _hdf5(text, manifest.format_version, arrays)
+    Bundle.from_raw(parse(content))
     with atomic_file(path) as temporary:
         temporary.write_bytes(content)
     return text

@@ -89,8 +89,7 @@ def inputs_are_in_their_range(file: Candidate) -> Iterator[Problem]:
     """Every input lies in the declared range of values."""
     low, high = file.manifest.content.input.value_range
     inputs = flat(file.bundle.inputs)
-    with np.errstate(over="ignore"):  # a bound beyond single precision
-        outside = np.atleast_1d(((inputs < low) | (inputs > high)).any(axis=1))
+    outside = np.atleast_1d(((inputs < low) | (inputs > high)).any(axis=1))
     if outside.any():
         yield Problem(
             layout.INPUTS,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from rosetta.bundle.bundle import Bundle
 from rosetta.bundle.manifest import parse_json, validate_schema
 from rosetta.bundle.reader import RawBundle
@@ -132,7 +134,8 @@ def run(candidate: Candidate) -> tuple[list[Finding], list[SkippedRule]]:
             failed.add(each.id)
             skipped.append(SkippedRule(rule=each.id, reason=f"needs {', '.join(broken)}"))
             continue
-        found = [finding(each, problem) for problem in each.check(candidate)]
+        with np.errstate(all="ignore"):  # a stranger's numbers may overflow; what comes of it is judged
+            found = [finding(each, problem) for problem in each.check(candidate)]
         if found:
             failed.add(each.id)
         findings += found

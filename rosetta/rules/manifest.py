@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from rosetta.bundle import integrity, layout
-from rosetta.bundle.manifest import SUPPORTED_MINOR, check_version, validate_schema
+from rosetta.bundle.manifest import SUPPORTED_MINOR, check_version, escape, validate_schema
 from rosetta.errors import BundleError
 from rosetta.rules.engine import Candidate, Problem, rule
 
+LONGEST_LICENCE = 1000  # what parses an expression nests as deep as it does
 _REWRITE = "Write the bundle again with its writer; a manifest is not edited by hand."
 _UPGRADE = "Use a newer version of the reader."
 
@@ -118,10 +119,14 @@ def content_id_is_right(file: Candidate) -> Iterator[Problem]:
 def licence_is_spdx(file: Candidate) -> Iterator[Problem]:
     """The licence is an SPDX licence expression."""
     licence = file.manifest.provenance.license
+    where = "/manifest#/provenance/license"
+    if len(licence) > LONGEST_LICENCE:
+        yield Problem(where, f"{len(licence)} characters are too many for an SPDX licence expression")
+        return
     try:
         canonicalize_license_expression(licence)
     except InvalidLicenseExpression:
-        yield Problem("/manifest#/provenance/license", f"{licence!r} is not an SPDX licence expression")
+        yield Problem(where, f"{licence!r} is not an SPDX licence expression")
 
 
 @rule("RZ-V121", section="5.3", fix=_REWRITE, requires={"RZ-V106"})
@@ -156,4 +161,6 @@ def minor_version_is_known(file: Candidate) -> Iterator[Problem]:
 def extensions_are_known(file: Candidate) -> Iterator[Problem]:
     """The reader knows every extension in the manifest."""
     for name in file.manifest.extensions:
-        yield Problem(f"/manifest#/extensions/{name}", f"the extension {name!r} is unknown to this reader and ignored")
+        yield Problem(
+            f"/manifest#/extensions/{escape(name)}", f"the extension {name!r} is unknown to this reader and ignored"
+        )

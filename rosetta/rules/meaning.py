@@ -9,6 +9,7 @@ import numpy as np
 
 from rosetta.arrays import flat
 from rosetta.bundle import layout
+from rosetta.bundle.manifest import escape
 from rosetta.rules.engine import Candidate, Problem, rule
 
 _SHAPES = {"RZ-V108", "RZ-V109", "RZ-V110"}
@@ -16,7 +17,7 @@ _NUMBERS = _SHAPES | {"RZ-V113", "RZ-V114", "RZ-V115", "RZ-V117"}
 _PROVENANCE = "/manifest#/provenance"
 
 _PRIVATE = (
-    ("an e-mail address", re.compile(r"[\w.+-]+@[\w-]+\.\w+")),
+    ("an e-mail address", re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.\w+")),
     (
         "a path",
         re.compile(r"(?<![\w:/.])(/(home|Users|mnt|data|scratch|tmp|root|var|srv|opt)/\S+|[A-Za-z]:\\\S+|~/\S+)"),
@@ -132,8 +133,8 @@ def _texts(value: object, pointer: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict):
         for key, each in value.items():
             if not pointer.endswith(("/content/arrays", "/arrays")):
-                yield f"{pointer}/{key}", key
-            yield from _texts(each, f"{pointer}/{key}")
+                yield f"{pointer}/{escape(key)}", key
+            yield from _texts(each, f"{pointer}/{escape(key)}")
     elif isinstance(value, list):
         for number, each in enumerate(value):
             yield from _texts(each, f"{pointer}/{number}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -290,3 +291,13 @@ def test_a_record_cannot_be_changed():
 
     with pytest.raises(ValueError, match="frozen"):
         space.n_dims = 4
+
+
+def test_hostile_documents_are_refused_in_time_that_grows_with_their_size():
+    keys = ",".join(f'"k{number}":1' for number in range(200_000))
+
+    started = time.perf_counter()
+    with pytest.raises(BundleError, match="RZ-V104"):
+        parse_json(f'{{{keys},"k199999":1}}'.encode())
+
+    assert time.perf_counter() - started < 10  # the slow way takes minutes

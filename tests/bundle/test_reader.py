@@ -448,6 +448,13 @@ def test_arrays_that_share_bytes_are_refused(shift: int, bundle: Path):
     assert _refusal(bundle).rule == "RZ-S025"
 
 
+@pytest.mark.parametrize("path", ["/", "/pairs", layout.LATENTS, layout.MANIFEST])
+def test_comments_are_refused(path: str, bundle: Path):
+    refusal = _refusal(_changed(bundle, lambda file: h5py.h5o.set_comment(file[path].id, b"secret")))
+
+    assert (refusal.rule, refusal.location) == ("RZ-S030", path)
+
+
 ATTRIBUTES = {
     "third": ("/", lambda file: file.attrs.update({"extra": 1})),
     "missing": ("/", lambda file: file.attrs.__delitem__("format_version")),

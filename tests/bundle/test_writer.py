@@ -153,17 +153,42 @@ def test_arrays_that_the_manifest_does_not_describe_are_refused(change: Any, tmp
     path = builders.write(tmp_path / "a.h5")
     before, values = path.read_bytes(), builders.arrays()
 
-    with pytest.raises(BundleError, match=r"RZ-V110 at /pairs/latents"):
+    with pytest.raises(BundleError, match=r"RZ-V1(09|10|11) at /pairs/latents"):
         write_bundle(path, builders.manifest(values), change(values))
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    ("path", "array", "words"),
+    [
+        (layout.WEIGHTS, np.zeros(20, dtype=np.float32), "f4 of shape .20,.; expected f8"),
+        (layout.LATENTS, np.zeros((20, 3), dtype=np.float16), "f2 of shape"),
+        (layout.LATENTS_SD, np.zeros((0, 3), dtype=np.float32), "not empty"),
+    ],
+)
+def test_arrays_that_their_place_does_not_allow_are_refused(path: str, array: np.ndarray, words: str):
+    with pytest.raises(BundleError, match=f"RZ-V110 at {path}: .*{words}"):
+        builders.manifest({**builders.arrays(), path: array})
+
+
+def test_what_a_reader_would_refuse_is_not_written(tmp_path: Path):
+    values = builders.arrays()
+    huge = builders.provenance().selection.model_copy(update={"settings": {"n": 1e17}})
+    nowhere = {**values, "/foo/bar": np.zeros(3)}
+
+    with pytest.raises(BundleError, match="RZ-V104 at /manifest: it holds an integer beyond"):
+        write_bundle(tmp_path / "a.h5", builders.manifest(values, selection=huge), values)
+    with pytest.raises(BundleError, match="RZ-S012 at /foo"):
+        write_bundle(tmp_path / "a.h5", builders.manifest(nowhere), nowhere)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_array_too_many_is_refused(tmp_path: Path):
     values = builders.arrays()
 
-    with pytest.raises(BundleError, match=r"RZ-V110 at /preprocessing/0\.mean"):
+    with pytest.raises(BundleError, match=r"RZ-V108 at /preprocessing/0\.mean"):
         write_bundle(tmp_path / "a.h5", builders.manifest(values), {**values, "/preprocessing/0.mean": np.zeros(3)})
 
     assert list(tmp_path.iterdir()) == []
@@ -190,6 +215,6 @@ def test_the_content_id_depends_on_every_array():
 def test_an_array_is_described_by_dtype_shape_and_digest():
     values = np.arange(6, dtype=">f4").reshape(2, 3)
 
-    entry = describe_array(values)
+    entry = describe_array(layout.LATENTS, values)
 
     assert (entry.dtype, entry.shape, entry.sha256) == ("f4", (2, 3), array_digest(values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,7 @@ TRIGGERS: dict[str, Trigger] = {
     "RZ-V107": _from_json(lambda document: document.update(format_version="1.1")),
     "RZ-V108": _from_json(lambda document: document["content"]["arrays"].pop(layout.WEIGHTS)),
     "RZ-V109": _one_array_less,
-    "RZ-V110": _from_arrays(lambda values: {layout.WEIGHTS: values[layout.WEIGHTS].astype(np.float32)}),
+    "RZ-V110": _from_json(lambda document: document["content"]["arrays"][layout.WEIGHTS].update(dtype="f4")),
     "RZ-V111": _from_json(lambda document: document["content"]["arrays"][layout.ROLES].update(sha256="0" * 64)),
     "RZ-V112": _from_json(lambda document: document.update(content_id="0" * 64), content_id=False),
     "RZ-V113": _from_arrays(lambda values: {layout.LATENTS: _with(values[layout.LATENTS], (4, 1), np.nan)}),
@@ -433,3 +434,31 @@ def test_no_mutant_of_one_byte_crashes_the_validator_or_passes_with_another_mean
         assert exit_code or _meaning(read_raw(mutant)) == _meaning(original), f"byte {at} flipped by {flip}"
 
     assert exit_codes >= {0, 1, 4}
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"description": "a" * 100_000}, None),
+        ({"description": "a@" * 50_000}, None),
+        ({"license": "MIT OR (MIT AND " * 3000}, "RZ-V120"),
+        ({"license": "(" * 900}, "RZ-V120"),
+    ],
+)
+def test_hostile_text_is_judged_in_little_time(tmp_path: Path, changes: dict[str, str], rule: str | None):
+    path = builders.write(tmp_path / "b.h5", **changes)
+
+    started = time.perf_counter()
+    rules = {finding.rule for finding in validate(path).findings if finding.severity == "error"}
+
+    assert rules == ({rule} if rule else set())
+    assert time.perf_counter() - started < 3  # the slow way takes half a minute
+
+
+@pytest.mark.parametrize("path", [layout.LATENTS, layout.SPACE_MEAN, layout.SPACE_COVARIANCE, layout.WEIGHTS])
+def test_numbers_near_the_largest_there_are_are_judged_without_a_warning(tmp_path: Path, path: str):
+    values = builders.arrays()
+    largest = np.abs(values[path]).max()
+    values[path] = values[path] / largest * np.finfo(values[path].dtype).max
+
+    assert validate(builders.write(tmp_path / "b.h5", values)).findings
