@@ -69,11 +69,14 @@ class AnchorLoss(nn.Module):
     seed : int
         Seed of the draws.
 
-    Examples
-    --------
-    >>> import torch, rosetta  # doctest: +SKIP
-    >>> anchors = rosetta.AnchorLoss(rosetta.Bundle.open("alice.h5"))  # doctest: +SKIP
-    >>> loss = my_loss(batch) + anchors(my_encoder)  # doctest: +SKIP
+    Notes
+    -----
+    In a loop of your own::
+
+        anchors = rosetta.AnchorLoss(rosetta.Bundle.open("alice.h5"))
+        loss = my_loss(batch) + anchors(my_encoder)
+
+    The state of a held weight is part of `state_dict`; the pairs themselves are not.
     """
 
     inputs: Tensor
@@ -102,8 +105,8 @@ class AnchorLoss(nn.Module):
         self.anchors_per_step = anchors_per_step
         self.total_sd = float(np.sqrt(np.mean([b.latents_total_sd**2 for b in bundles])))
         self.target = (tolerance * self.total_sd) ** 2
-        self.register_buffer("inputs", torch.from_numpy(inputs))
-        self.register_buffer("latents", torch.from_numpy(latents))
+        self.register_buffer("inputs", torch.from_numpy(inputs), persistent=False)
+        self.register_buffer("latents", torch.from_numpy(latents), persistent=False)
         initial = 1.0 if weight == "auto" else float(weight)
         self.register_buffer("log_weight", torch.tensor(math.log(initial) if initial else -math.inf))
         self.register_buffer("excess", torch.zeros(()))

@@ -148,3 +148,14 @@ def test_bundles_of_one_space_are_joined_and_those_of_two_refused(bundle: rosett
         rosetta.AnchorLoss([bundle, other])
     with pytest.raises(UsageError, match="at least one bundle"):
         rosetta.AnchorLoss([])
+
+
+def test_a_held_weight_is_saved_and_the_pairs_are_not(bundle: rosetta.Bundle):
+    anchors, again = rosetta.AnchorLoss(bundle), rosetta.AnchorLoss(bundle)
+    for _ in range(5):
+        anchors(_encode)
+
+    again.load_state_dict(anchors.state_dict())
+
+    assert set(anchors.state_dict()) == {"log_weight", "excess", "excess_sum"}
+    assert again.weight == anchors.weight != rosetta.AnchorLoss(bundle).weight
