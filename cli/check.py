@@ -8,7 +8,7 @@ import typer
 
 from .errors import exit_on_error
 from .options import BundlePath, Device, DeviceOption, Json, Model, Seed
-from .render import emit, facts, row_progress
+from .render import emit, facts, note, row_progress
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import CheckReport
@@ -27,7 +27,7 @@ def check(
 ) -> None:
     """Prove on a bundle's check pairs that MODEL is in its latent space.
 
-    Exit code: 0 aligned, 1 not aligned, 2 unusable input.
+    Exit code: 0 aligned, 1 not aligned or not proven, 2 unusable input.
     """
     with exit_on_error():
         from rosetta.verbs.check import check as run
@@ -35,14 +35,17 @@ def check(
         with row_progress(f"checking {model.name}"):
             report = run(model, bundle, threshold=threshold, seed=seed, device=device.value)
         emit(report, as_json=json, text=lambda: _show(report))
+        if "observed" not in report.origins:
+            note("note: these check pairs are not data; real items agree less well than they do")
         raise typer.Exit(0 if report.verdict == "aligned" else 1)
 
 
 def _show(report: CheckReport) -> None:
     missed = report.unexplained_variance
+    spread = "" if report.spread is None else f"; they span {report.spread:.0%} of the variance of the sender's latents"
     facts([
         ("verdict", f"{report.verdict.upper()}: {report.reason}"),
-        ("check pairs", f"{report.n_checks}, never trained on"),
+        ("check pairs", f"{report.n_checks} {'/'.join(report.origins)}, never trained on{spread}"),
         ("unexplained variance", f"{missed.value:.4f} (95 %: {missed.low:.4f} to {missed.high:.4f}; best is 0)"),
         ("permuted pairing", f"{report.null:.2f} on average (p = {report.p_value:.4f})"),
         ("error", f"{report.rms_over_sd:.3f} of the space's standard deviation"),

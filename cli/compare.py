@@ -8,7 +8,7 @@ import typer
 
 from .errors import exit_on_error
 from .options import Device, DeviceOption, Features, Json, Seed
-from .render import emit, facts, row_progress, table
+from .render import emit, facts, note, row_progress, table
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import CompareReport
@@ -33,6 +33,8 @@ def compare(
         with row_progress("comparing"):
             report = run(a, b, data=data, features=features, seed=seed, device=device.value)
         emit(report, as_json=json, text=lambda: _show(report))
+        if report.n_items < 2 * len(report.linear_map.singular_values):
+            note(f"note: a linear map can fit {report.n_items} items whatever they are: compare on more")
 
 
 def _show(report: CompareReport) -> None:
@@ -56,7 +58,7 @@ def _show(report: CompareReport) -> None:
     facts([
         ("items", f"{report.n_items:,}"),
         ("unmapped, 95 % interval", f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else "–"),
-        ("log distortion", _number(report.log_distortion)),
+        ("log of the mapped distortion", _number(report.log_distortion)),
         ("linear map", f"effective rank {spectrum.effective_rank:.2f}, offset {spectrum.offset_norm:.3f}, "
                        f"distance from identity {_number(spectrum.distance_from_identity)}"),
     ])  # fmt: skip

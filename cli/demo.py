@@ -59,13 +59,13 @@ def demo(
                 stack.enter_context(redirect_stdout(sys.stderr))
             output.mkdir(parents=True, exist_ok=True)
             _run_steps(partial(_rosetta, ctx.find_root().command), output, seed, force)
-            report = _summarise(output, seed, started)
+            report = _summarise(output, seed, force, started)
         emit(report, as_json=json, text=lambda: _show(report))
 
 
 def _run_steps(rosetta: Callable[..., None], folder: Path, seed: int, force: bool) -> None:
     _say("Alice has the digits 0–4, Bob has 5–9. Neither sees the other's data.")
-    _write_data(folder, seed)
+    _write_data(folder, seed, force)
     common = ["--seed", str(seed)] + (["--force"] if force else [])
     training = [*NETWORK, "--epochs", EPOCHS, *common]
     tight = ["--anchor-tolerance", "0.02"]
@@ -95,7 +95,7 @@ def _run_steps(rosetta: Callable[..., None], folder: Path, seed: int, force: boo
         rosetta("compare", path("alice-latents.npy"), path(f"{folder_name}-latents.npy"))
 
 
-def _write_data(folder: Path, seed: int) -> None:
+def _write_data(folder: Path, seed: int, force: bool) -> None:
     import numpy as np
     from sklearn.datasets import load_digits
 
@@ -113,12 +113,12 @@ def _write_data(folder: Path, seed: int) -> None:
             "held_out": images[rows[:n_held_out]],
             "held_out_labels": digits.target[rows[:n_held_out]],
         }
-        with atomic_file(folder / f"{name}.npz") as temporary, temporary.open("wb") as file:
+        with atomic_file(folder / f"{name}.npz", force=force) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
         typer.echo(f"wrote {folder / name}.npz: {len(rows) - n_held_out} digits to train on, {n_held_out} held out")
 
 
-def _summarise(folder: Path, seed: int, started: float) -> DemoReport:
+def _summarise(folder: Path, seed: int, force: bool, started: float) -> DemoReport:
     import numpy as np
     from rosetta.schemas.reports import DemoReport
 
@@ -139,6 +139,7 @@ def _summarise(folder: Path, seed: int, started: float) -> DemoReport:
     latent_spaces(
         panels, picture, title="The same held-out digits of Alice's, through four encoders, in her coordinates",
         legend="Alice's digits   (grey: Bob's 5–9; crosses: anchors)",
+        force=force,
     )  # fmt: skip
     without, observed, decoded = (row.disagreement for row in rows)
     return DemoReport(

@@ -105,7 +105,7 @@ def _show(report: DistillReport, origin: Origin) -> None:
         ("bundle", report.bundle),
         ("content id", report.content_id),
         ("pairs", f"{report.n_anchors} anchors and {report.n_checks} checks, {origin.value}, {report.n_dims}-D"),
-        ("coverage", f"an item is {coverage.quantisation_error:.3f} standard deviations from its nearest anchor, "
+        ("coverage", f"an item is {coverage.quantisation_error:.3f} total standard deviations (RMS) from an anchor, "
                      f"{coverage.largest_gap:.3f} at most"),
         ("next", f"rosetta validate {report.bundle}"),
     ])  # fmt: skip

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import typer
 
 INTERRUPTED = 130
+READER_LEFT = 141  # as for a command that the pipe's signal ends: no verdict
 BUG = 70  # an error of ours, not of the user
 TRACEBACK = "ROSETTA_TRACEBACK"  # set in the environment, it shows where an error came from
 
@@ -30,7 +31,7 @@ def exit_on_error() -> Iterator[None]:
         _stop("interrupted; what was not finished was removed", INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
-        raise typer.Exit(1) from None
+        sys.exit(READER_LEFT)
     except MemoryError as error:
         _stop(
             f"there is not enough memory for this ({error or 'out of memory'}): use less data or smaller layers",

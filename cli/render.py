@@ -29,11 +29,16 @@ def note(message: str) -> None:
     typer.echo(message, err=True)
 
 
+def plain(text: str) -> str:
+    """Return text of a stranger with whatever is not printable escaped: line feeds, terminal codes, direction marks."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def facts(rows: Sequence[tuple[str, str]]) -> None:
-    """Print names and values in two columns."""
+    """Print names and values in two columns; an empty name leaves a line free."""
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        typer.echo(f"{name:<{width}}  {value}")
+        typer.echo(f"{name:<{width}}  {plain(value)}".rstrip())
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -35,6 +35,6 @@ def export(
         for name in documents():
             check_output(folder / name, force=force, suffix=".json")
         for name, text in documents().items():
-            with atomic_file(folder / name) as temporary:
+            with atomic_file(folder / name, force=force) as temporary:
                 temporary.write_text(text)
             typer.echo(str(folder / name))

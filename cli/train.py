@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .errors import exit_on_error
 from .options import Data, Device, DeviceOption, Features, Force, Json, Seed
-from .render import emit, facts, training_progress
+from .render import emit, facts, note, training_progress
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import TrainReport
@@ -47,7 +47,7 @@ def train(
         str | None,
         typer.Option(
             metavar="STEPS",
-            help="Steps such as 'scale(0, 255) | standardize', or 'none'.",
+            help="Steps joined by |, of scale(low, high) and standardize; or none.",
             show_default="the bundle's; without one, scale(0, 255) for uint8",
         ),
     ] = None,
@@ -71,7 +71,7 @@ def train(
 ) -> None:
     """Train a VAE on DATA; with --anchors, an R-VAE in the bundle's latent space."""
     with exit_on_error():
-        settings = {
+        settings: dict[str, Any] = {
             "latent_dim": latent_dim,
             "hidden": _sizes(hidden),
             "epochs": epochs,
@@ -91,6 +91,7 @@ def train(
         }
         from rosetta.verbs.train import train as run
 
+        notes: list[str] = []
         with training_progress(f"training {output.name}") as on_progress:
             report = run(
                 data,
@@ -99,8 +100,11 @@ def train(
                 features=features,
                 force=force,
                 on_progress=on_progress,
+                on_note=notes.append,
                 **settings,
             )
+        for each in notes:
+            note(f"note: {each}")
         emit(report, as_json=json, text=lambda: _show(report, anchor_tolerance))
 
 
@@ -109,10 +113,10 @@ def _show(report: TrainReport, tolerance: float) -> None:
     rows = [
         ("run", report.run),
         ("objective", report.objective.upper()),
-        ("items", f"{report.n_items:,}"),
+        ("items", f"{report.n_items:,}, of which {report.n_validation:,} held out"),
         ("epochs", f"{report.epochs:,}, {report.rows_per_s:,.0f} rows/s"),
         (
-            "held-out ELBO",
+            "held-out ELBO" if report.n_validation else "training ELBO",
             f"{final.elbo:.3f} nats an item (reconstruction {final.reconstruction:.3f}, KL {final.kl:.3f})",
         ),
     ]

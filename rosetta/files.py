@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -23,6 +24,8 @@ def check_output(path: Path, *, force: bool, suffix: str | None = None) -> None:
         If `path` exists and not `force`, if `force` would replace something that Rosetta did not write,
         if the folder that it goes to is missing, or if its name has another ending than `suffix`.
     """
+    if path.name in ("", ".."):
+        raise OutputError(f"the output {path} is a folder that is there: give a new name, such as {path / 'NAME'}")
     if suffix is not None and path.suffix != suffix:
         raise OutputError(f"the output {path} must end in {suffix}: name it {path.name}{suffix}, for example")
     if not path.parent.is_dir():
@@ -32,16 +35,21 @@ def check_output(path: Path, *, force: bool, suffix: str | None = None) -> None:
             raise OutputError(f"the folder {path.parent} cannot be written to: choose another, or mend its rights")
         return
     if not force:
-        raise OutputError(f"{path} exists already: choose another name, or replace it with --force")
+        raise _exists(path)
     if suffix is not None and path.is_dir():
         raise OutputError(f"{path} is a folder, but the output is a file: choose another name")
+    if suffix is None and path.is_symlink():
+        raise OutputError(f"{path} is a symbolic link: give the folder itself, or remove the link")
     if suffix is None and not (path.is_dir() and ((path / RUN_MARK).is_file() or not any(path.iterdir()))):
         raise OutputError(f"{path} is not a run folder, so --force does not replace it: remove it yourself")
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary neighbour of `path`; on success it is synced and renamed to `path`, else removed."""
+def atomic_file(path: Path, *, force: bool) -> Iterator[Path]:
+    """Yield a temporary neighbour of `path`; on success it is synced and becomes `path`, else it is removed.
+
+    Without `force`, a file that has appeared at `path` meanwhile is kept, and OutputError raised.
+    """
     with _output_errors(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
@@ -50,15 +58,21 @@ def atomic_file(path: Path) -> Iterator[Path]:
             yield temporary
             _sync(temporary)
             temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
+            if force:
+                temporary.replace(path)
+            else:
+                _place(temporary, path)
             _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary neighbour folder; on success it takes the place of `path`, else it is removed."""
+def atomic_folder(path: Path, *, force: bool) -> Iterator[Path]:
+    """Yield a temporary neighbour folder; on success it becomes `path`, else it is removed.
+
+    Without `force`, a folder that has appeared at `path` meanwhile is kept, and OutputError raised.
+    """
     with _output_errors(path):
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
         old = temporary.with_suffix(".old")
@@ -67,9 +81,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             for file in temporary.iterdir():
                 _sync(file)
             temporary.chmod(0o777 & ~_umask())
-            if path.exists():
+            if force and path.exists():
                 path.rename(old)
-            temporary.rename(path)
+            temporary.rename(path)  # fails where there is a folder that is not empty
             _sync(path.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -80,14 +94,31 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                     old.rename(path)
 
 
+def _place(temporary: Path, path: Path) -> None:
+    """Give the file its name unless the name is taken, which renaming would not mind."""
+    try:
+        path.hardlink_to(temporary)
+    except OSError as error:
+        if error.errno == errno.EEXIST or path.exists():
+            raise _exists(path) from error
+        temporary.replace(path)  # a file system without hard links
+
+
+def _exists(path: Path) -> OutputError:
+    return OutputError(f"{path} exists already: choose another name, or replace it with --force")
+
+
 @contextmanager
 def _output_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise _exists(path) from error
+        advice = "free some space, or " if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None) else ""
         raise OutputError(
-            f"{path} could not be written ({reason}); nothing was left behind. Free some space or choose another place"
+            f"{path} could not be written ({error.strerror or error}); nothing was left behind: "
+            f"{advice}choose another place"
         ) from error
 
 

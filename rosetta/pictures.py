@@ -40,7 +40,7 @@ def pyplot() -> Any:
     return plt
 
 
-def latent_spaces(panels: Sequence[Panel], path: Path, *, title: str, legend: str) -> None:
+def latent_spaces(panels: Sequence[Panel], path: Path, *, title: str, legend: str, force: bool) -> None:
     """Draw spaces side by side in the coordinates of the first, projected on its two main axes, as a PNG.
 
     Parameters
@@ -85,6 +85,6 @@ def latent_spaces(panels: Sequence[Panel], path: Path, *, title: str, legend: st
         fontsize=9,
     )
     figure.suptitle(title, fontsize=12.5, color=INK)
-    with atomic_file(path) as temporary:
+    with atomic_file(path, force=force) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
     plt.close(figure)

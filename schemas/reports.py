@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field
-from rosetta.schemas.manifest import Coverage, Manifest
+from rosetta.schemas.manifest import Coverage, Manifest, OriginName
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Share
 from rosetta.schemas.run import AnchorSource, FinalFigures
 
@@ -18,6 +18,7 @@ class TrainReport(Record):
     run: str
     objective: Literal["vae", "r-vae"]
     n_items: Positive
+    n_validation: Count  # of these, held out to measure on
     epochs: Positive
     rows_per_s: NonNegative
     final: FinalFigures
@@ -79,12 +80,16 @@ class CheckReport(Record):
 
     `unexplained_variance` is the share of the check latents' variance that the model misses, with no map
     fitted: 0 is perfect, 1 is as far as answering with the mean, more is worse. `null` is its mean when the pairing is
-    permuted; `p_value` the share of permutations that do at least as well as the true pairing.
+    permuted; `p_value` the share of permutations that do at least as well as the true pairing. `origins` are
+    those of the bundle's pairs; `spread` is the check latents' variance as a share of the variance of all the
+    sender's latents (null where the bundle does not tell it).
     """
 
-    verdict: Literal["aligned", "not aligned"]
+    verdict: Literal["aligned", "not aligned", "not proven"]
     reason: str
     n_checks: Positive
+    origins: tuple[OriginName, ...]
+    spread: NonNegative | None
     unexplained_variance: Interval
     null: NonNegative
     p_value: Share

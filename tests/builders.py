@@ -86,7 +86,7 @@ def manifest(values: Mapping[str, Any], **changes: Any) -> Manifest:
 def write(path: Path, values: Mapping[str, Any] | None = None, **changes: Any) -> Path:
     """Write a bundle with the project's own writer, and return its path."""
     values = arrays() if values is None else values
-    write_bundle(path, manifest(values, **changes), values)
+    write_bundle(path, manifest(values, **changes), values, force=True)
     return path
 
 

@@ -18,7 +18,7 @@ from rosetta.files import atomic_file, atomic_folder, check_output
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path):
-    with atomic_file(tmp_path / "a.bin") as temporary:
+    with atomic_file(tmp_path / "a.bin", force=False) as temporary:
         temporary.write_bytes(b"whole")
         assert [p.name for p in tmp_path.iterdir()] == [temporary.name]
 
@@ -29,9 +29,9 @@ def test_a_file_appears_when_it_is_whole(tmp_path: Path):
 def test_a_result_can_be_read_by_whom_the_umask_lets(tmp_path: Path):
     before = os.umask(0o027)
     try:
-        with atomic_file(tmp_path / "a") as file:
+        with atomic_file(tmp_path / "a", force=True) as file:
             file.touch()
-        with atomic_folder(tmp_path / "b") as folder:
+        with atomic_folder(tmp_path / "b", force=True) as folder:
             (folder / "c").touch()
     finally:
         os.umask(before)
@@ -52,9 +52,9 @@ def test_what_fails_leaves_the_old_result(tmp_path: Path, error: type[BaseExcept
             raise error
 
     with pytest.raises(error):
-        fail(atomic_file(tmp_path / "a"), "")
+        fail(atomic_file(tmp_path / "a", force=True), "")
     with pytest.raises(error):
-        fail(atomic_folder(tmp_path / "b"), "run.json")
+        fail(atomic_folder(tmp_path / "b", force=True), "run.json")
 
     assert (tmp_path / "a").read_text() == (tmp_path / "b" / "run.json").read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
@@ -62,7 +62,7 @@ def test_what_fails_leaves_the_old_result(tmp_path: Path, error: type[BaseExcept
 
 def test_a_folder_takes_the_old_ones_place(tmp_path: Path):
     for text in ("old", "new"):
-        with atomic_folder(tmp_path / "run") as temporary:
+        with atomic_folder(tmp_path / "run", force=True) as temporary:
             (temporary / text).touch()
 
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["new"]
@@ -113,3 +113,38 @@ def test_an_interrupted_training_leaves_nothing(tmp_path: Path, lab):
     assert process.returncode == 130
     assert message == "error: interrupted; what was not finished was removed\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_writers_of_one_output_the_first_is_kept(tmp_path: Path):
+    def write(what: AbstractContextManager[Path], name: str) -> None:
+        with what as temporary:
+            (tmp_path / "a").write_text("first")
+            (tmp_path / "b").mkdir(exist_ok=True)
+            (tmp_path / "b" / "run.json").write_text("first")
+            (temporary / name).write_text("second")
+
+    for second, name in (
+        (atomic_file(tmp_path / "a", force=False), ""),
+        (atomic_folder(tmp_path / "b", force=False), "c"),
+    ):
+        with pytest.raises(OutputError, match="exists already"):
+            write(second, name)
+
+    assert (tmp_path / "a").read_text() == (tmp_path / "b" / "run.json").read_text() == "first"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", [".", "..", "x/.."])
+def test_a_folder_that_is_there_is_no_new_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(OutputError, match="give a new name"):
+        check_output(Path(name), force=True)
+
+
+def test_a_symbolic_link_is_not_replaced_by_a_folder(tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+
+    with pytest.raises(OutputError, match="is a symbolic link"):
+        check_output(tmp_path / "link", force=True)

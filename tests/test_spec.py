@@ -166,7 +166,7 @@ def test_the_example_bundle_breaks_no_rule_but_those_on_few_anchors(tmp_path):
 
     broken = {finding.rule for finding in report.findings if finding.severity != "info"}
     assert report.valid
-    assert broken == {"RZ-W205", "RZ-W207"}
+    assert broken == {"RZ-W205", "RZ-W207", "RZ-W208"}
     assert not report.skipped
 
 

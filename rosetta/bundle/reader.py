@@ -58,7 +58,7 @@ def parse(data: bytes) -> RawBundle:
             attributes, extents = walk(file, start, len(data))
         finally:
             file.close()
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, OverflowError, MemoryError) as error:
         raise UnsafeFileError("RZ-S005", "/", f"its HDF5 structure is damaged ({error})") from error
     arrays = {e.path: _cut(data, e) for e in extents if e.path != layout.MANIFEST}
     manifest = next((e for e in extents if e.path == layout.MANIFEST), None)

@@ -66,8 +66,8 @@ def make_manifest(
     )
 
 
-def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array]) -> bytes:
-    """Write a bundle atomically and return the manifest's bytes.
+def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array], *, force: bool = False) -> bytes:
+    """Write a bundle atomically, over one that is there only with `force`, and return the manifest's bytes.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array]) ->
     text = canonical(manifest)
     content = _hdf5(text, manifest.format_version, arrays)
     Bundle.from_raw(parse(content))
-    with atomic_file(path) as temporary:
+    with atomic_file(path, force=force) as temporary:
         temporary.write_bytes(content)
     return text
 

@@ -10,6 +10,8 @@ from rosetta.errors import MetricError
 
 Doubles = npt.NDArray[np.float64]
 
+LARGEST = 1e100
+
 
 def check_paired(a: Floats, b: Floats) -> tuple[Doubles, Doubles]:
     """Return both as float64 if they are latents of the same items, at least two that differ.
@@ -30,6 +32,8 @@ def check_paired(a: Floats, b: Floats) -> tuple[Doubles, Doubles]:
     for name, array in (("first", first), ("second", second)):
         if not np.isfinite(array).all():
             raise MetricError(f"the {name} latents hold NaN or infinity")
+        if np.abs(array).max() > LARGEST:
+            raise MetricError(f"the {name} latents hold numbers beyond {LARGEST:g}, whose squares cannot be added up")
         if not np.ptp(array, axis=0).any():
             raise MetricError(f"the {name} latents do not vary: all rows are the same")
     return first, second

@@ -56,15 +56,16 @@ def save_run(
     *,
     metrics: Sequence[Mapping[str, float | None]],
     step_arrays: Mapping[str, Array],
+    force: bool,
 ) -> None:
-    """Write the run folder whole or not at all, in place of one that is there.
+    """Write the run folder whole or not at all; with `force`, in place of one that is there.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(folder, force=force) as temporary:
         (temporary / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
         weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
         (temporary / WEIGHTS).write_bytes(safetensors.torch.save(weights))

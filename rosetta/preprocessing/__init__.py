@@ -64,16 +64,26 @@ def fit(text: str, inputs: Array) -> tuple[list[tuple[str, Step]], Array]:
                 f"cannot read the step {part.strip()!r}: write name or name(number, …), joined by |"
             )
         name, arguments = call.group(1), call.group(2) or ""
+        kind = steps.get(name)
         try:
-            numbers = [float(a) for a in arguments.split(",")] if arguments.strip() else []
-            step = steps.get(name).fit(inputs, *numbers)
-        except (TypeError, ValueError) as error:
-            raise PreprocessingError(
-                f"the step {part.strip()!r} does not work with these arguments: {error}"
-            ) from error
+            step = kind.fit(inputs, *_numbers(part, arguments, kind))
+        except ValueError as error:
+            raise PreprocessingError(f"the step {part.strip()!r} does not work: {error}") from error
         fitted.append((name, step))
         inputs = step(inputs)
     return fitted, inputs
+
+
+def _numbers(step: str, text: str, kind: StepKind) -> list[float]:
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    form = f"({', '.join(kind.arguments)})" if kind.arguments else "no arguments"
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError as error:
+        raise PreprocessingError(f"the step {step.strip()!r} takes {form}, as plain numbers") from error
+    if len(numbers) != len(kind.arguments):
+        raise PreprocessingError(f"the step {step.strip()!r} takes {form}, but has {len(numbers)} numbers")
+    return numbers
 
 
 def apply(fitted: Iterable[tuple[str, Step]], inputs: Array) -> Array:

@@ -21,7 +21,9 @@ class Scale:
     high: float
 
     def __post_init__(self) -> None:
-        if not np.isfinite([self.low, self.high]).all() or self.low >= self.high:
+        with np.errstate(over="ignore", under="ignore"):
+            width = np.float32(self.high - self.low)  # the divisor
+        if not np.isfinite([self.low, self.high, float(width)]).all() or width <= 0:
             raise ValueError(f"scale(low, high) needs low < high, not {self.low:g}, {self.high:g}")
 
     @classmethod

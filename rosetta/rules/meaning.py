@@ -16,6 +16,9 @@ _SHAPES = {"RZ-V108", "RZ-V109", "RZ-V110"}
 _NUMBERS = _SHAPES | {"RZ-V113", "RZ-V114", "RZ-V115", "RZ-V117"}
 _PROVENANCE = "/manifest#/provenance"
 
+LEAST_CHECKS = 8  # below this a bootstrap interval says nothing
+LEAST_SPREAD = 1 / 3  # share of the space's variance
+
 _PRIVATE = (
     ("an e-mail address", re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.\w+")),
     (
@@ -63,8 +66,12 @@ def dimensions_vary(file: Candidate) -> Iterator[Problem]:
     """Every latent dimension varies over the anchors (variance above 0.0001)."""
     flat_dims = np.flatnonzero(file.bundle.anchor_latents.var(axis=0) <= 1e-4)
     if len(flat_dims):
+        n_dims = file.manifest.content.space.n_dims
         shown = ", ".join(map(str, flat_dims[:12])) + (", …" if len(flat_dims) > 12 else "")
-        yield Problem(layout.LATENTS, f"{len(flat_dims)} dimensions hardly vary over the anchors: {shown}")
+        yield Problem(
+            layout.LATENTS,
+            f"{len(flat_dims)} of {n_dims} latent dimensions hardly vary over the anchors (counted from 0: {shown})",
+        )
 
 
 @rule("RZ-W206", section="5.3", fix="Distil again without the private text.", requires={"RZ-V106"})
@@ -89,9 +96,10 @@ def anchors_suffice(file: Candidate) -> Iterator[Problem]:
 
 @rule("RZ-W208", section="4.4", fix="Distil with --checks.", requires=_NUMBERS)
 def checks_are_there(file: Candidate) -> Iterator[Problem]:
-    """There are check pairs, so that a receiver can prove the result."""
-    if file.bundle.is_anchor.all():
-        yield Problem(layout.ROLES, "no pair is a check pair: `rosetta check` has nothing to go by")
+    """There are at least eight check pairs, so that a receiver can prove the result."""
+    n_checks = int((~file.bundle.is_anchor).sum())
+    if n_checks < LEAST_CHECKS:
+        yield Problem(layout.ROLES, f"{n_checks} check pairs: `rosetta check` needs {LEAST_CHECKS}")
 
 
 @rule("RZ-W209", section="5.3", fix="Distil with --terms, or with --origin decoded.", requires={"RZ-V106"})
@@ -124,6 +132,20 @@ def anchors_lie_in_the_space(file: Candidate) -> Iterator[Problem]:
             layout.LATENTS,
             f"in dimension {int(distance.argmax())} the anchors' mean is {distance.max():.1f} standard deviations "
             "away from the space's",
+        )
+
+
+@rule("RZ-W213", section="4.4", fix="Train the model longer, or distil with --origin observed.", requires=_NUMBERS)
+def pairs_span_the_space(file: Candidate) -> Iterator[Problem]:
+    """The latents of the pairs have at least a third of the variance of all the sender's latents."""
+    covariance = file.bundle.space_covariance
+    if covariance is None or not (total := float(np.trace(covariance))) > 0:
+        return
+    share = float(file.bundle.latents.var(axis=0, dtype=np.float64).sum()) / total
+    if share < LEAST_SPREAD:
+        yield Problem(
+            layout.LATENTS,
+            f"the pairs have {share:.0%} of the variance of the sender's latents: what lies farther out is free",
         )
 
 

@@ -28,16 +28,19 @@ def read_array(source: str) -> Array:
     SourceError
         If the file is missing, a folder, of an unknown kind, damaged, or has no array of that name.
     """
-    location, _, name = source.partition("::")
+    location, _, name = (source, "", "") if Path(source).is_file() else source.partition("::")
     path = Path(location)
+    kind = path.suffix.lower()
     if path.is_dir():
         raise SourceError(f"{path} is a folder, but data is a file: .npy, .npz::name or .h5::path")
     if not path.exists():
         raise SourceError(f"there is no file {path}: check the path, or the folder that you are in")
-    if path.suffix not in sources:
+    if not path.is_file():
+        raise SourceError(f"{path} is no regular file, but data is one: save it first")
+    if kind not in sources:
         raise SourceError(f"{path} is of a kind that is not read here; known endings: {', '.join(sorted(sources))}")
     try:
-        return sources.get(path.suffix)(path, name or None)
+        return sources.get(kind)(path, name or None)
     except OSError as error:
         raise SourceError(f"{path} could not be read ({error.strerror or error})") from error
 

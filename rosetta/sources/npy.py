@@ -20,5 +20,5 @@ def read(path: Path, name: str | None) -> Array:
         return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
     except (ValueError, EOFError) as error:
         raise SourceError(
-            f"{path} is not a plain .npy array ({error}). Pickled objects are never read: save numbers with numpy.save"
+            f"{path} is not a whole .npy array of numbers. Pickled objects are never read: save numbers with numpy.save"
         ) from error

@@ -17,12 +17,12 @@ from rosetta.sources import choose_name, sources
 def read(path: Path, name: str | None) -> Array:
     """Read the array called `name`; pickled objects are refused."""
     if not zipfile.is_zipfile(path):
-        raise SourceError(f"{path} is not a plain .npz archive: it is no ZIP file, or cut short")
+        raise SourceError(f"{path} is not a whole .npz archive: it is no ZIP file, or cut short")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return np.asarray(archive[choose_name(path, name, list(archive.files))])
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise SourceError(
-            f"{path} is not a plain .npz archive ({error}). Pickled objects are never read: "
+            f"{path}::{name or ''} is not a whole array of numbers. Pickled objects are never read: "
             "save numbers with numpy.savez_compressed"
         ) from error

@@ -124,7 +124,7 @@ def fit(
         means = Means(*(sums / n_items).tolist())  # waits for the device, so the time below is true
         elapsed = time.perf_counter() - started
         spent += elapsed
-        _check_finite(means, number)
+        _check_finite(means, f"in epoch {number}")
         held_out = (
             None if validation is None else evaluate(objective, validation, n_dims=n_dims, seed=seed, device=device)
         )
@@ -144,14 +144,16 @@ def evaluate(
         batch = inputs[start : start + block].to(device)
         terms: StepTerms = objective(batch, noise[start : start + block].to(device))
         sums += torch.stack([terms.reconstruction, terms.kl, terms.anchor_error]).double().cpu() * len(batch)
-    return Means(*(sums / len(inputs)).tolist())
+    means = Means(*(sums / len(inputs)).tolist())
+    _check_finite(means, "at the end of an epoch")
+    return means
 
 
-def _check_finite(means: Means, epoch: int) -> None:
+def _check_finite(means: Means, where: str) -> None:
     for term, value in means._asdict().items():
         if not math.isfinite(value):
             raise TrainingError(
-                f"the training diverged: in epoch {epoch} the {term.replace('_', ' ')} became {value}. "
+                f"the training diverged: {where} the {term.replace('_', ' ')} became {value}. "
                 "Try a smaller --lr, inputs of a smaller range (--preprocess) or a smaller --precision; "
                 "nothing was written"
             )

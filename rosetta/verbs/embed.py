@@ -61,7 +61,7 @@ def embed(
     started = time.perf_counter()
     latents = latents_of(model, data, features=features, device=device, on_rows=on_rows)
     elapsed = time.perf_counter() - started
-    with atomic_file(path) as temporary, temporary.open("wb") as file:
+    with atomic_file(path, force=force) as temporary, temporary.open("wb") as file:
         np.save(file, latents, allow_pickle=False)
     return EmbedReport(
         latents=str(output),

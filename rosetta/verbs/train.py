@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -11,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 
 from rosetta import preprocessing
 from rosetta.arrays import Array, resolve_device
@@ -22,14 +20,18 @@ from rosetta.models.checkpoint import save_run, weights_digest
 from rosetta.models.vae import VAE, build_vae
 from rosetta.objectives.anchors import AnchorLoss
 from rosetta.objectives.elbo import AnchoredELBO
+from rosetta.preprocessing import describe_records
 from rosetta.schemas.reports import TrainReport
 from rosetta.schemas.run import AnchorSource, DataSummary, FinalFigures, RunConfig, RunRecord, TrainSettings
 from rosetta.training.loop import Epoch, Progress, evaluate, fit
 from rosetta.verbs.prepare import Expected, Features, Prepared, fit_inputs, match_inputs, value_range
+from rosetta.verbs.settings import check_settings
 from rosetta.verbs.software import now, versions
 from rosetta.verbs.validate import open_valid
 
 DEFAULT_LATENT_DIM = 8
+UNUSUAL_VALUE = 20.0  # beyond this, inputs are probably raw numbers that were meant to be scaled
+MISSED = 1.25  # times the tolerance: a held weight ends a little above or below
 
 
 def train(
@@ -40,6 +42,7 @@ def train(
     features: Features = None,
     force: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_note: Callable[[str], None] = lambda note: None,
     **settings: Any,
 ) -> TrainReport:
     """Train a VAE on `data`, anchored to the Rosetta pairs of `anchors` if there are any, and leave a run folder.
@@ -58,6 +61,8 @@ def train(
         Replace a run folder that is there.
     on_progress : callable
         Called about ten times a second with a `rosetta.training.loop.Progress`.
+    on_note : callable
+        Called with what the user should know about the data or the result.
     **settings
         The fields of `rosetta.schemas.run.TrainSettings`, such as ``latent_dim``, ``hidden``, ``epochs``,
         ``beta``, ``anchor_weight``, ``seed``.
@@ -72,15 +77,18 @@ def train(
     RosettaError
         For settings, data, bundles or outputs that cannot be used; nothing is left behind then.
     """
-    chosen = check_settings(settings)
+    chosen = check_settings(TrainSettings, settings)
     folder = Path(output)
     check_output(folder, force=force)
     device = resolve_device(chosen.device)
+    if not anchors:
+        _refuse_anchor_settings(chosen)
     bundles = [open_valid(Path(path)) for path in anchors]
     items = _prepare(data, bundles, features, chosen)
     config, step_arrays = _configure(items, bundles, chosen)
     model = build_vae(config)
     _check_bounds(model, items.inputs, chosen)
+    _note_range(items, on_note)
     held_out, rest = _split(len(items.inputs), chosen)
     objective = AnchoredELBO(model, beta=chosen.beta, anchors=_anchor_loss(bundles, chosen)).to(device)
     epochs, log = _logger(objective.anchors)
@@ -129,11 +137,13 @@ def train(
         ),
         software=versions("torch", "numpy", "lightning-fabric"),
     )
-    save_run(folder, model, config, record, metrics=epochs, step_arrays=step_arrays)
+    save_run(folder, model, config, record, metrics=epochs, step_arrays=step_arrays, force=force)
+    _note_tolerance(record, chosen, on_note)
     return TrainReport(
         run=str(output),
         objective=record.objective,
         n_items=record.data.n_items,
+        n_validation=record.data.n_validation,
         epochs=record.epochs,
         rows_per_s=record.rows_per_s,
         final=record.final,
@@ -141,23 +151,17 @@ def train(
     )
 
 
-def check_settings(settings: dict[str, Any]) -> TrainSettings:
-    """Return the settings as a record, or raise UsageError with every one that is unknown or out of range."""
-    problems = []
-    for name in settings.keys() - TrainSettings.model_fields.keys():
-        near = difflib.get_close_matches(name, TrainSettings.model_fields, n=1)
-        problems.append(f"no setting called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    if not problems:
-        try:
-            return TrainSettings(**settings)
-        except ValidationError as error:
-            seen: set[str] = set()
-            for each in error.errors(include_url=False):
-                name = str(each["loc"][0])
-                if name not in seen:
-                    problems.append(f"{name} is {settings[name]!r}: {each['msg'].lower()}")
-                seen.add(name)
-    raise UsageError("these settings cannot be used:\n  - " + "\n  - ".join(problems))
+def _refuse_anchor_settings(settings: TrainSettings) -> None:
+    """Refuse settings that have no effect without anchors: someone may have forgotten them."""
+    without = TrainSettings()
+    changed = [
+        name
+        for name in TrainSettings.model_fields
+        if name.startswith("anchor") and getattr(settings, name) != getattr(without, name)
+    ]
+    if changed:
+        options = ", ".join("--" + name.replace("_", "-") for name in changed)
+        raise UsageError(f"{options} without --anchors has no effect: pass a bundle with --anchors, or leave it out")
 
 
 def new_space_id(weights_sha256: str) -> str:
@@ -168,6 +172,8 @@ def new_space_id(weights_sha256: str) -> str:
 def _prepare(data: str | Array, bundles: list[Bundle], features: Features, settings: TrainSettings) -> Prepared:
     if not bundles:
         return fit_inputs(data, features=features, preprocess=settings.preprocess)
+    if len({b.content_id for b in bundles}) < len(bundles):
+        raise UsageError("a bundle is given twice with --anchors: give each once")
     first = bundles[0].manifest.content
     for number, other in enumerate((b.manifest.content for b in bundles[1:]), start=2):
         differences = [
@@ -175,7 +181,7 @@ def _prepare(data: str | Array, bundles: list[Bundle], features: Features, setti
             for name, a, b in (
                 ("latent space", first.space.id, other.space.id),
                 ("input shape", first.input.shape, other.input.shape),
-                ("preprocessing", first.preprocessing, other.preprocessing),
+                ("preprocessing", describe_records(first.preprocessing), describe_records(other.preprocessing)),
                 ("feature names", first.input.feature_names, other.input.feature_names),
             )
             if a != b
@@ -224,10 +230,33 @@ def _check_bounds(model: VAE, inputs: Array, settings: TrainSettings) -> None:
         )
 
 
+def _note_range(items: Prepared, on_note: Callable[[str], None]) -> None:
+    low, high = float(items.inputs.min()), float(items.inputs.max())
+    if not items.steps and max(-low, high) > UNUSUAL_VALUE:
+        on_note(
+            f"the inputs range from {low:g} to {high:g} and are not preprocessed: most trainings go better with "
+            f"--preprocess standardize or --preprocess 'scale({low:g}, {high:g})'"
+        )
+
+
+def _note_tolerance(record: RunRecord, settings: TrainSettings, on_note: Callable[[str], None]) -> None:
+    rms = record.final.anchor_rms
+    if rms is not None and settings.anchor_weight == "auto" and rms > MISSED * settings.anchor_tolerance:
+        on_note(
+            f"the anchor error is {rms:.3f}, above the tolerance of {settings.anchor_tolerance:g}: train longer "
+            f"(--epochs), with a wider network (--hidden), or allow more (--anchor-tolerance)"
+        )
+
+
 def _split(n_items: int, settings: TrainSettings) -> tuple[Array, Array]:
     """Return sorted row numbers: held out, to train on."""
     order = np.random.default_rng(settings.seed).permutation(n_items)
-    n_held_out = min(round(settings.validation * n_items), n_items - 1)
+    n_held_out = round(settings.validation * n_items)
+    if n_items - n_held_out < 2:
+        raise UsageError(
+            f"--validation {settings.validation:g} of {n_items} items leaves {n_items - n_held_out} to train on: "
+            "hold out fewer"
+        )
     return np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,11 +71,11 @@ def test_a_lab_shares_its_space_with_another(run, lab: Lab, tmp_path: Path):
 
 
 KEYS = {
-    "train": "run objective n_items epochs rows_per_s final anchors",
+    "train": "run objective n_items n_validation epochs rows_per_s final anchors",
     "distill": "bundle content_id bundle_id n_pairs n_anchors n_checks n_dims coverage",
     "validate": "bundle valid exit_code schema_version findings skipped",
-    "check": "verdict reason n_checks unexplained_variance null p_value threshold rms_over_sd retrieval_top1"
-    " content_id",
+    "check": "verdict reason n_checks origins spread unexplained_variance null p_value threshold rms_over_sd"
+    " retrieval_top1 content_id",
     "compare": "n_items unmapped_distortion unmapped_interval distortion log_distortion cka procrustes linear_map null",
     "embed": "latents n_items n_dims rows_per_s",
 }
@@ -201,6 +203,14 @@ BAD = {
     "a weight that is none": (["train", "good.npy", "-o", "run", "--anchor-weight", "x"], "--anchor-weight is 'x'"),
     "a negative rate": (["train", "good.npy", "-o", "run", "--lr=-1"], "lr is -1.0"),
     "no tolerance": (["train", "good.npy", "-o", "run", "--anchor-tolerance", "0"], "anchor_tolerance is 0.0"),
+    "a weight that is no number": (
+        ["train", "good.npy", "-o", "run", "--anchor-weight", "nan"],
+        "auto or a number from 0",
+    ),
+    "a loss beyond numbers": (
+        ["train", "good.npy", "-o", "run", "--epochs", "1", "--lr", "1e9"],
+        "the training diverged",
+    ),
     "all held out": (["train", "good.npy", "-o", "run", "--validation", "1"], "validation is 1.0"),
     "no number": (["train", "good.npy", "-o", "run", "--lr", "nan"], "lr is nan"),
     "an output that exists": (["train", "good.npy", "-o", "folder"], "exists already"),
@@ -215,6 +225,20 @@ BAD = {
     "a truncated bundle to look at": (["inspect", "cut.h5"], "RZ-S002"),
     "an altered bundle to look at": (["inspect", "altered.h5"], "RZ-V111"),
     "two documents at once": (["inspect", "whole.h5", "--json", "--manifest"], "leave --json out"),
+    "a weight without anchors": (
+        ["train", "good.npy", "-o", "run", "--anchor-weight", "3"],
+        "--anchor-weight without --anchors has no effect",
+    ),
+    "a bundle given twice": (
+        ["train", "good.npy", "-o", "run", "--anchors", "whole.h5", "--anchors", "whole.h5"],
+        "given twice",
+    ),
+    "nobody left to train on": (["train", "good.npy", "-o", "run", "--validation", "0.99"], "leaves 0 to train on"),
+    "this folder": (["train", "good.npy", "-o", ".", "--force"], "give a new name"),
+    "an empty title": (
+        ["distill", "run", "good.npy", "-o", "b.h5", "--license", "MIT", "--title", "", "--creator", "A"],
+        "title is ''",
+    ),
     "a demo over something": (["demo", "-o", "folder"], "folder exists already"),
 }
 
@@ -332,3 +356,40 @@ def test_distill_options_reach_the_manifest(run, lab: Lab, tmp_path: Path):
     assert (manifest.provenance.citation, manifest.provenance.data.description) == ("c", "dd")
     assert (manifest.content.space.name, manifest.content.input.modality) == ("s", "image")
     assert (manifest.content.input.units, manifest.content.input.axis_names) == ("u", ("row", "column"))
+
+
+def test_a_strangers_text_cannot_forge_lines_or_move_the_cursor(run, tmp_path: Path):
+    title = "T\nbundle id      forged\x1b[31m\u202ereversed"
+    path = builders.write(tmp_path / "b.h5", title=title)
+
+    page = run("inspect", path).out
+
+    assert "title          T\\nbundle id      forged\\x1b[31m\\u202ereversed\n" in page
+    assert not [line for line in page.splitlines() if line.startswith("bundle id      forged")]
+
+
+def test_a_reader_that_leaves_is_no_verdict(lab: Lab):
+    command = [sys.executable, "-c", "from rosetta.cli import main; main()", "check", str(lab.run), str(lab.decoded)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+
+    assert process.wait() == 141
+    process.stderr.close()
+
+
+def test_what_a_user_should_know_is_noted_on_stderr(run, lab: Lab, tmp_path: Path):
+    raw = np.random.default_rng(0).integers(0, 60, size=(60, 6))
+    np.save(tmp_path / "raw.npy", raw)
+
+    raw_data = run("train", tmp_path / "raw.npy", "-o", tmp_path / "raw", "--epochs", 1, "--lr", "1e-6", "--hidden", 4)
+    missed = run("train", lab.bob, "-o", tmp_path / "run", *QUICK, "--anchors", lab.observed)
+    disclosed = run("distill", lab.run, lab.train, "-o", tmp_path / "b.h5", *SIGNED)
+    decoded = run("check", lab.run, lab.decoded)
+    few = run("compare", f"{lab.observed}::pairs/latents_sd", f"{lab.observed}::pairs/latents")
+
+    assert "note: the inputs range from 0 to" in raw_data.err
+    assert "note: the anchor error is" in missed.err
+    assert "above the tolerance of 0.05: train longer" in missed.err
+    assert "note: the 96 inputs are items of your data" in disclosed.err
+    assert "note: these check pairs are not data" in decoded.err
+    assert few.err == ""

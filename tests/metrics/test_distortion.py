@@ -92,6 +92,7 @@ def test_a_scaled_identity_is_no_distance_from_the_identity():
         (_latents(0, 4, 2), _latents(0, 4, 3), "cannot be compared unmapped"),
         (_latents(0, 4, 2)[0], _latents(0, 4, 2), "n_items, n_dims"),
         (_latents(0, 4, 2), np.full((4, 2), np.nan), "NaN"),
+        (_latents(0, 4, 2) * 1e300, _latents(0, 4, 2), "beyond 1e"),
     ],
 )
 def test_arrays_that_do_not_belong_together_are_refused(a: np.ndarray, b: np.ndarray, words: str):

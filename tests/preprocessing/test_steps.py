@@ -57,11 +57,13 @@ def test_steps_follow_each_other_and_come_back_from_their_records():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("scale", "does not work with these arguments"),
+        ("scale", r"takes \(low, high\), but has 0 numbers"),
+        ("scale(0, 1, 2)", r"takes \(low, high\), but has 3 numbers"),
+        ("scale(0, 1e-50)", "needs low < high"),
         ("scale(1, 1)", "needs low < high"),
-        ("scale(a, b)", "does not work with these arguments"),
+        ("scale(low=0, high=1)", r"takes \(low, high\), as plain numbers"),
         ("scale(0, 1) extra", "cannot read the step"),
-        ("standardize(3)", "does not work with these arguments"),
+        ("standardize(3)", "takes no arguments, but has 1 numbers"),
         ("", "cannot read the step"),
     ],
 )

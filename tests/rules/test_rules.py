@@ -204,6 +204,7 @@ TRIGGERS: dict[str, Trigger] = {
     "RZ-W210": _from_arrays(lambda values: {layout.SPACE_MEAN: values[layout.SPACE_MEAN] + 100}),
     "RZ-W211": _from_json(lambda document: document.update(format_version="1.1"), "1.1"),
     "RZ-W212": _from_json(lambda document: document.update(extensions={"org.example": {"x": 1}})),
+    "RZ-W213": _from_arrays(lambda values: {layout.SPACE_COVARIANCE: values[layout.SPACE_COVARIANCE] * 10}),
     "RZ-I301": builders.write,
     "RZ-I302": builders.write,
     "RZ-I303": builders.write,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -70,9 +71,9 @@ def test_pickled_objects_are_never_loaded(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.npy", b"not an array", "not a plain .npy array"),
-        ("a.npy", b"", "not a plain .npy array"),
-        ("a.npz", b"PK\x03\x04 cut", "not a plain .npz archive"),
+        ("a.npy", b"not an array", "not a whole .npy array"),
+        ("a.npy", b"", "not a whole .npy array"),
+        ("a.npz", b"PK\x03\x04 cut", "not a whole .npz archive"),
         ("a.h5", b"\x89HDF\r\n\x1a\n cut", "could not be read as HDF5"),
         ("a.csv", b"1,2\n", "of a kind that is not read here; known endings: .h5, .hdf5, .npy, .npz"),
     ],
@@ -88,7 +89,7 @@ def test_a_truncated_array_is_refused(tmp_path: Path):
     np.save(tmp_path / "whole.npy", ITEMS)
     (tmp_path / "cut.npy").write_bytes((tmp_path / "whole.npy").read_bytes()[:-16])
 
-    with pytest.raises(SourceError, match="not a plain .npy array"):
+    with pytest.raises(SourceError, match="not a whole .npy array"):
         read_items(str(tmp_path / "cut.npy"))
 
 
@@ -106,6 +107,21 @@ def test_missing_names_are_met_with_those_that_are_there(tmp_path: Path):
         read_items(str(tmp_path))
     with pytest.raises(SourceError, match="there is no file"):
         read_items(str(tmp_path / "b.npy"))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "a.npy")
+
+    with pytest.raises(SourceError, match="no regular file"):
+        read_items(str(tmp_path / "a.npy"))
+
+
+def test_odd_names_are_read(tmp_path: Path):
+    for name in ("ÄRGER 1.NPY", "a::b.npy"):
+        with (tmp_path / name).open("wb") as file:
+            np.save(file, ITEMS)
+
+        assert (read_items(str(tmp_path / name)) == ITEMS).all()
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path):

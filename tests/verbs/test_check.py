@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import rosetta
+from rosetta.bundle import layout
+from rosetta.bundle.writer import make_manifest, write_bundle
 from rosetta.errors import IncompatibleError, UsageError
 from tests.conftest import SETTINGS, Lab
 
@@ -97,3 +99,30 @@ def test_a_model_of_another_shape_is_refused(lab: Lab, tmp_path: Path):
 def test_a_threshold_is_a_share(lab: Lab, anchored: Path, threshold: float):
     with pytest.raises(UsageError, match="--threshold"):
         rosetta.check(anchored, lab.observed, threshold=threshold)
+
+
+def test_check_pairs_that_span_little_of_the_space_prove_nothing(lab: Lab, tmp_path: Path):
+    bundle = rosetta.Bundle.open(lab.decoded)
+    arrays = dict(bundle.arrays)
+    arrays[layout.SPACE_COVARIANCE] = 10 * bundle.space_covariance
+    content, provenance = bundle.manifest.content, bundle.manifest.provenance
+    manifest = make_manifest(
+        arrays,
+        space=content.space,
+        input=content.input,
+        preprocessing=(),
+        origins=content.origins,
+        provenance=provenance,
+    )
+    write_bundle(tmp_path / "wide.h5", manifest, arrays)
+
+    report = rosetta.check(lab.run, tmp_path / "wide.h5")
+
+    assert report.verdict == "not proven"
+    assert report.spread == pytest.approx(rosetta.check(lab.run, lab.decoded).spread / 10)
+    assert "RZ-W213" in [f.rule for f in rosetta.validate(tmp_path / "wide.h5").findings]
+
+
+def test_the_report_says_what_kind_of_points_it_speaks_of(lab: Lab):
+    assert rosetta.check(lab.run, lab.observed).origins == ("observed",)
+    assert rosetta.check(lab.run, lab.decoded).origins == ("decoded",)

@@ -14,7 +14,7 @@ from rosetta.errors import IncompatibleError, OutputError, SelectionError, Usage
 from rosetta.models.checkpoint import load_run
 from rosetta.models.vae import encode_array
 from rosetta.sources import read_items
-from rosetta.verbs.distill import parse_creator
+from rosetta.verbs.describe import parse_creator
 from tests.conftest import Lab
 
 SIGNED = {"license": "CC-BY-4.0", "title": "Digits", "creators": ["Alice"]}
@@ -160,13 +160,15 @@ def test_what_the_sender_should_know_is_noted(lab: Lab, tmp_path: Path):
     [
         ({"pairs": 10_000}, SelectionError, "10000 pairs were asked for, but there are"),
         ({"license": "free"}, UsageError, "'free' is not an SPDX licence expression"),
-        ({"creators": []}, UsageError, "at least one creator"),
+        ({"creators": []}, UsageError, "creators is ..: tuple should have at least 1 item"),
+        ({"title": ""}, UsageError, "title is '': string should have at least 1 character"),
+        ({"titel": "T"}, UsageError, "no setting called 'titel'; did you mean 'title'"),
         ({"creators": ["A; orcid=12"]}, UsageError, "cannot read the creator"),
-        ({"pairs": 0}, UsageError, "--pairs is 0"),
+        ({"pairs": 0}, UsageError, "pairs is 0"),
         ({"origin": "decodd"}, UsageError, "Did you mean 'decoded'"),
         ({"origin": "decoded", "select": "kmeans"}, UsageError, "leave it out"),
         ({"select": "kmean"}, UsageError, "Did you mean 'kmeans'"),
-        ({"axes": ["row"]}, IncompatibleError, "RZ-V126: 1 names for 2 axes"),
+        ({"axes": ["row"]}, UsageError, "--axes names 1 axes, but an input of shape"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_written(
