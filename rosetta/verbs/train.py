@@ -8,28 +8,24 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from rosetta import preprocessing
 from rosetta.arrays import Array, resolve_device
 from rosetta.bundle import Bundle
-from rosetta.errors import IncompatibleError, UsageError
 from rosetta.files import check_output
 from rosetta.models.checkpoint import save_run, weights_digest
 from rosetta.models.vae import VAE, build_vae
 from rosetta.objectives.anchors import AnchorLoss
 from rosetta.objectives.elbo import AnchoredELBO
-from rosetta.preprocessing import describe_records
 from rosetta.schemas.reports import TrainReport
-from rosetta.schemas.run import AnchorSource, DataSummary, FinalFigures, RunConfig, RunRecord, TrainSettings
+from rosetta.schemas.run import AnchorSource, DataSummary, FinalFigures, RunRecord, TrainSettings
 from rosetta.training.loop import Epoch, Progress, evaluate, fit
-from rosetta.verbs.prepare import Expected, Features, Prepared, fit_inputs, match_inputs, value_range
+from rosetta.verbs.configure import check_bounds, configure, prepare_items, refuse_idle_settings, split_items
+from rosetta.verbs.prepare import Features, Prepared
 from rosetta.verbs.settings import check_settings
 from rosetta.verbs.software import now, versions
 from rosetta.verbs.validate import open_valid
 
-DEFAULT_LATENT_DIM = 8
 UNUSUAL_VALUE = 20.0  # beyond this, inputs are probably raw numbers that were meant to be scaled
 MISSED = 1.25  # times the tolerance: a held weight ends a little above or below
 
@@ -81,15 +77,14 @@ def train(
     folder = Path(output)
     check_output(folder, force=force)
     device = resolve_device(chosen.device)
-    if not anchors:
-        _refuse_anchor_settings(chosen)
+    refuse_idle_settings(chosen, has_anchors=bool(anchors))
     bundles = [open_valid(Path(path)) for path in anchors]
-    items = _prepare(data, bundles, features, chosen)
-    config, step_arrays = _configure(items, bundles, chosen)
+    items = prepare_items(data, bundles, features, chosen)
+    config, step_arrays = configure(items, bundles, chosen)
     model = build_vae(config)
-    _check_bounds(model, items.inputs, chosen)
+    check_bounds(model.likelihood, items.inputs, chosen)
     _note_range(items, on_note)
-    held_out, rest = _split(len(items.inputs), chosen)
+    held_out, rest = split_items(len(items.inputs), chosen)
     objective = AnchoredELBO(model, beta=chosen.beta, anchors=_anchor_loss(bundles, chosen)).to(device)
     epochs, log = _logger(objective.anchors)
     fit(
@@ -107,16 +102,9 @@ def train(
     )
     measured = torch.from_numpy(items.inputs[held_out if len(held_out) else rest])
     means = evaluate(objective, measured, n_dims=config.latent_dim, seed=chosen.seed, device=device)
-    elapsed = sum(float(e["elapsed_s"] or 0) for e in epochs)
-    digest = weights_digest(model)
-    first = bundles[0].manifest if bundles else None
     record = RunRecord(
+        **_lineage(bundles, model),
         created=now(),
-        objective="r-vae" if bundles else "vae",
-        space_id=first.content.space.id if first else new_space_id(digest),
-        space_name=first.content.space.name if first else None,
-        generation=1 + max(b.manifest.provenance.generation for b in bundles) if bundles else 0,
-        anchors=tuple(AnchorSource(content_id=b.content_id, n_pairs=int(b.is_anchor.sum())) for b in bundles),
         data=DataSummary(
             n_items=len(items.inputs),
             n_validation=len(held_out),
@@ -124,10 +112,8 @@ def train(
             shape=items.inputs.shape[1:],
         ),
         n_parameters=sum(p.numel() for p in model.parameters()),
-        weights_sha256=digest,
         epochs=chosen.epochs,
-        rows_per_s=round(len(rest) * chosen.epochs / max(elapsed, 1e-9), 1),
-        elapsed_s=round(elapsed, 3),
+        **_speed(epochs, len(rest)),
         final_anchor_weight=objective.anchors.weight if objective.anchors else None,
         final=FinalFigures(
             elbo=means.elbo,
@@ -151,83 +137,30 @@ def train(
     )
 
 
-def _refuse_anchor_settings(settings: TrainSettings) -> None:
-    """Refuse settings that have no effect without anchors: someone may have forgotten them."""
-    without = TrainSettings()
-    changed = [
-        name
-        for name in TrainSettings.model_fields
-        if name.startswith("anchor") and getattr(settings, name) != getattr(without, name)
-    ]
-    if changed:
-        options = ", ".join("--" + name.replace("_", "-") for name in changed)
-        raise UsageError(f"{options} without --anchors has no effect: pass a bundle with --anchors, or leave it out")
-
-
 def new_space_id(weights_sha256: str) -> str:
     """Return the id of the space that a model without anchors makes: a digest of its weights."""
     return "space-" + hashlib.sha256(f"rosetta-space-v1\n{weights_sha256}".encode()).hexdigest()[:32]
 
 
-def _prepare(data: str | Array, bundles: list[Bundle], features: Features, settings: TrainSettings) -> Prepared:
+def _lineage(bundles: list[Bundle], model: VAE) -> dict[str, Any]:
+    """Return the fields of a run's record that say what space the model is in, and from where."""
+    digest = weights_digest(model)
     if not bundles:
-        return fit_inputs(data, features=features, preprocess=settings.preprocess)
-    if len({b.content_id for b in bundles}) < len(bundles):
-        raise UsageError("a bundle is given twice with --anchors: give each once")
-    first = bundles[0].manifest.content
-    for number, other in enumerate((b.manifest.content for b in bundles[1:]), start=2):
-        differences = [
-            f"{name}: {a} in the first, {b} in number {number}"
-            for name, a, b in (
-                ("latent space", first.space.id, other.space.id),
-                ("input shape", first.input.shape, other.input.shape),
-                ("preprocessing", describe_records(first.preprocessing), describe_records(other.preprocessing)),
-                ("feature names", first.input.feature_names, other.input.feature_names),
-            )
-            if a != b
-        ]
-        if differences:
-            raise IncompatibleError(
-                "the bundles do not belong together:\n  - " + "\n  - ".join(differences) + "\nTrain on one of them, "
-                "then distil the other lab's data with that model to bring it into the same space"
-            )
-    n_dims = first.space.n_dims
-    if settings.latent_dim not in (None, n_dims):
-        raise IncompatibleError(
-            f"--latent-dim is {settings.latent_dim}, but the bundle's latent space has {n_dims} dimensions: "
-            "leave the option out to take the bundle's"
-        )
-    steps = preprocessing.from_records(first.preprocessing, bundles[0].arrays)
-    expected = Expected("the bundle", first.input.shape, steps, first.input.feature_names, first.input.value_range)
-    return match_inputs(data, expected, features=features, preprocess=settings.preprocess)
+        return {"objective": "vae", "space_id": new_space_id(digest), "weights_sha256": digest}
+    space = bundles[0].manifest.content.space
+    return {
+        "objective": "r-vae",
+        "space_id": space.id,
+        "space_name": space.name,
+        "generation": 1 + max(b.manifest.provenance.generation for b in bundles),
+        "anchors": tuple(AnchorSource(content_id=b.content_id, n_pairs=int(b.is_anchor.sum())) for b in bundles),
+        "weights_sha256": digest,
+    }
 
 
-def _configure(items: Prepared, bundles: list[Bundle], settings: TrainSettings) -> tuple[RunConfig, dict[str, Array]]:
-    records, step_arrays = preprocessing.to_records(items.steps, lambda number, name: f"/preprocessing/{number}.{name}")
-    ranges = [value_range(items.inputs), *(b.manifest.content.input.value_range for b in bundles)]
-    latent_dim = bundles[0].manifest.content.space.n_dims if bundles else settings.latent_dim or DEFAULT_LATENT_DIM
-    config = RunConfig(
-        input_shape=items.inputs.shape[1:],
-        latent_dim=latent_dim,
-        value_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
-        feature_names=items.feature_names,
-        preprocessing=records,
-        settings=settings,
-    )
-    return config, step_arrays
-
-
-def _check_bounds(model: VAE, inputs: Array, settings: TrainSettings) -> None:
-    bounds = model.likelihood.bounds()
-    if bounds is None:
-        return
-    low, high = float(inputs.min()), float(inputs.max())
-    if low < bounds[0] or high > bounds[1]:
-        raise UsageError(
-            f"the {settings.likelihood} likelihood needs inputs from {bounds[0]:g} to {bounds[1]:g}, but these range "
-            f"from {low:g} to {high:g}: scale them, as with --preprocess 'scale({low:g}, {high:g})', "
-            "or take another likelihood"
-        )
+def _speed(epochs: list[dict[str, float | None]], n_rows: int) -> dict[str, Any]:
+    elapsed = sum(float(epoch["elapsed_s"] or 0) for epoch in epochs)
+    return {"elapsed_s": round(elapsed, 3), "rows_per_s": round(n_rows * len(epochs) / max(elapsed, 1e-9), 1)}
 
 
 def _note_range(items: Prepared, on_note: Callable[[str], None]) -> None:
@@ -246,18 +179,6 @@ def _note_tolerance(record: RunRecord, settings: TrainSettings, on_note: Callabl
             f"the anchor error is {rms:.3f}, above the tolerance of {settings.anchor_tolerance:g}: train longer "
             f"(--epochs), with a wider network (--hidden), or allow more (--anchor-tolerance)"
         )
-
-
-def _split(n_items: int, settings: TrainSettings) -> tuple[Array, Array]:
-    """Return sorted row numbers: held out, to train on."""
-    order = np.random.default_rng(settings.seed).permutation(n_items)
-    n_held_out = round(settings.validation * n_items)
-    if n_items - n_held_out < 2:
-        raise UsageError(
-            f"--validation {settings.validation:g} of {n_items} items leaves {n_items - n_held_out} to train on: "
-            "hold out fewer"
-        )
-    return np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
 
 
 def _anchor_loss(bundles: list[Bundle], settings: TrainSettings) -> AnchorLoss | None:

@@ -229,6 +229,25 @@ BAD = {
         ["train", "good.npy", "-o", "run", "--anchor-weight", "3"],
         "--anchor-weight without --anchors has no effect",
     ),
+    "a tolerance beside a weight": (
+        [
+            "train",
+            "good.npy",
+            "-o",
+            "run",
+            "--anchors",
+            "whole.h5",
+            "--anchor-weight",
+            "3",
+            "--anchor-tolerance",
+            "0.1",
+        ],
+        "--anchor-tolerance has no effect beside a fixed --anchor-weight",
+    ),
+    "a precision of coins": (
+        ["train", "good.npy", "-o", "run", "--likelihood", "bernoulli", "--precision", "3"],
+        "--precision is of the Gaussian likelihood",
+    ),
     "a bundle given twice": (
         ["train", "good.npy", "-o", "run", "--anchors", "whole.h5", "--anchors", "whole.h5"],
         "given twice",
@@ -316,12 +335,16 @@ def test_every_command_explains_itself(run):
     assert sorted(names) == sorted(["demo", "train", "distill", "validate", "inspect", "embed", "check", "compare"])
 
 
-def test_options_reach_the_run(run, lab: Lab, tmp_path: Path):
+OTHERS = {"likelihood": "gaussian", "precision": 7.0, "anchor_weight": "auto", "anchor_tolerance": 0.2}
+
+
+@pytest.mark.parametrize("others", [{}, OTHERS])
+def test_options_reach_the_run(run, lab: Lab, tmp_path: Path, others: dict[str, Any]):
     given = {
         "latent_dim": 4, "hidden": (33, 17), "epochs": 2, "batch_size": 50, "lr": 0.002, "beta": 0.5,
-        "likelihood": "bernoulli", "precision": 7.0, "preprocess": "none", "anchor_weight": 2.5,
-        "anchor_tolerance": 0.2, "anchor_decoder_weight": 0.1, "anchors_per_step": 9, "validation": 0.2,
-        "seed": 11, "device": "cpu",
+        "likelihood": "bernoulli", "preprocess": "none", "anchor_weight": 2.5,
+        "anchor_decoder_weight": 0.1, "anchors_per_step": 9, "validation": 0.2,
+        "seed": 11, "device": "cpu", **others,
     }  # fmt: skip
     options = [
         text
@@ -336,7 +359,9 @@ def test_options_reach_the_run(run, lab: Lab, tmp_path: Path):
 
     from rosetta.models.checkpoint import load_run
 
-    assert load_run(tmp_path / "run").config.settings.model_dump(exclude={"architecture"}) == given
+    assert load_run(tmp_path / "run").config.settings.model_dump(exclude={"architecture"}, exclude_defaults=True) == {
+        name: value for name, value in given.items() if value not in ("gaussian", "auto")
+    }
 
 
 def test_distill_options_reach_the_manifest(run, lab: Lab, tmp_path: Path):
