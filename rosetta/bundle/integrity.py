@@ -16,6 +16,7 @@ Check = Callable[[Manifest, Mapping[str, Any], RawBundle], Problems]
 
 
 def version_disagrees(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
+    """The manifest names another version than the root's attribute."""
     attribute = raw.attributes[layout.VERSION_ATTRIBUTE]
     if manifest.format_version != attribute:
         yield (
@@ -25,6 +26,7 @@ def version_disagrees(manifest: Manifest, value: Mapping[str, Any], raw: RawBund
 
 
 def unknown_requirements(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
+    """The bundle needs features that this reader does not know."""
     for number, feature in enumerate(manifest.requires):
         if feature not in KNOWN_REQUIREMENTS:
             yield (
@@ -34,17 +36,20 @@ def unknown_requirements(manifest: Manifest, value: Mapping[str, Any], raw: RawB
 
 
 def undeclared_arrays(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
+    """Arrays of the file that the manifest does not declare."""
     for path in sorted(set(raw.arrays) - set(manifest.content.arrays)):
         yield path, "the file holds this array, but the manifest does not declare it"
 
 
 def missing_arrays(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
+    """Arrays that the manifest declares, or that every bundle has, and the file lacks."""
     for path in sorted({*manifest.content.arrays, *layout.REQUIRED} - set(raw.arrays)):
         reason = "the manifest declares it" if path in manifest.content.arrays else "every bundle has it"
         yield path, f"the file lacks this array, but {reason}"
 
 
 def misdescribed_arrays(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
+    """Arrays of another dtype or shape than declared, or of a dtype that their place does not allow."""
     for path, array, entry in _both(manifest, raw):
         found = dtype_code(array.dtype)
         if found != entry.dtype or array.shape != entry.shape:
@@ -54,6 +59,7 @@ def misdescribed_arrays(manifest: Manifest, value: Mapping[str, Any], raw: RawBu
 
 
 def altered_arrays(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
+    """Arrays whose values do not have the declared digest."""
     for path, array, entry in _both(manifest, raw):
         if (found := array_digest(array)) != entry.sha256:
             yield (
@@ -63,6 +69,7 @@ def altered_arrays(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle)
 
 
 def wrong_content_id(manifest: Manifest, value: Mapping[str, Any], raw: RawBundle) -> Problems:
+    """A content id that is not the digest of the content."""
     if (found := content_digest(value["content"])) != manifest.content_id:
         yield (
             "/manifest#/content_id",

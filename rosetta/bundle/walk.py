@@ -30,6 +30,7 @@ class Extent:
 
     @property
     def n_bytes(self) -> int:
+        """Size of the values."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 

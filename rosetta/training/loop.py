@@ -23,13 +23,20 @@ class StepTerms(Protocol):
     """What an objective returns for a batch: tensors without axes."""
 
     @property
-    def loss(self) -> Tensor: ...
+    def loss(self) -> Tensor:
+        """What is minimised."""
+
     @property
-    def reconstruction(self) -> Tensor: ...
+    def reconstruction(self) -> Tensor:
+        """Expected negative log-likelihood."""
+
     @property
-    def kl(self) -> Tensor: ...
+    def kl(self) -> Tensor:
+        """KL divergence from the prior."""
+
     @property
-    def anchor_error(self) -> Tensor: ...
+    def anchor_error(self) -> Tensor:
+        """Mean squared distance between stored and new latents."""
 
 
 class Means(NamedTuple):
@@ -41,6 +48,7 @@ class Means(NamedTuple):
 
     @property
     def elbo(self) -> float:
+        """The evidence lower bound, whatever β the training uses."""
         return -(self.reconstruction + self.kl)
 
 

@@ -19,7 +19,7 @@ from rosetta.objectives.anchors import AnchorLoss
 from rosetta.objectives.elbo import AnchoredELBO
 from rosetta.schemas.reports import TrainReport
 from rosetta.schemas.run import AnchorSource, DataSummary, FinalFigures, RunRecord, TrainSettings
-from rosetta.training.loop import Epoch, Progress, evaluate, fit
+from rosetta.training.loop import Epoch, Means, Progress, evaluate, fit
 from rosetta.verbs.configure import check_bounds, configure, prepare_items, refuse_idle_settings, split_items
 from rosetta.verbs.prepare import Features, Prepared
 from rosetta.verbs.settings import check_settings
@@ -84,13 +84,15 @@ def train(
     model = build_vae(config)
     check_bounds(model.likelihood, items.inputs, chosen)
     _note_range(items, on_note)
+    anchor_loss = _anchor_loss(bundles, chosen)
+    objective = AnchoredELBO(model, beta=chosen.beta, anchors=anchor_loss).to(device)
     held_out, rest = split_items(len(items.inputs), chosen)
-    objective = AnchoredELBO(model, beta=chosen.beta, anchors=_anchor_loss(bundles, chosen)).to(device)
-    epochs, log = _logger(objective.anchors)
+    training, measured = (torch.from_numpy(items.inputs[rows]) for rows in (rest, held_out if len(held_out) else rest))
+    epochs, log = _logger(anchor_loss)
     fit(
         objective,
-        torch.from_numpy(items.inputs[rest]),
-        torch.from_numpy(items.inputs[held_out]) if len(held_out) else None,
+        training,
+        measured if len(held_out) else None,
         n_dims=config.latent_dim,
         epochs=chosen.epochs,
         batch_size=chosen.batch_size,
@@ -100,41 +102,23 @@ def train(
         on_epoch=log,
         on_progress=on_progress,
     )
-    measured = torch.from_numpy(items.inputs[held_out if len(held_out) else rest])
     means = evaluate(objective, measured, n_dims=config.latent_dim, seed=chosen.seed, device=device)
     record = RunRecord(
         **_lineage(bundles, model),
         created=now(),
         data=DataSummary(
-            n_items=len(items.inputs),
-            n_validation=len(held_out),
-            dtype=items.raw_dtype,
-            shape=items.inputs.shape[1:],
+            n_items=len(items.inputs), n_validation=len(held_out), dtype=items.raw_dtype, shape=config.input_shape
         ),
         n_parameters=sum(p.numel() for p in model.parameters()),
         epochs=chosen.epochs,
         **_speed(epochs, len(rest)),
-        final_anchor_weight=objective.anchors.weight if objective.anchors else None,
-        final=FinalFigures(
-            elbo=means.elbo,
-            reconstruction=means.reconstruction,
-            kl=means.kl,
-            anchor_rms=_anchor_rms(objective, device),
-        ),
+        final_anchor_weight=anchor_loss.weight if anchor_loss else None,
+        final=_final(means, objective, device),
         software=versions("torch", "numpy", "lightning-fabric"),
     )
     save_run(folder, model, config, record, metrics=epochs, step_arrays=step_arrays, force=force)
     _note_tolerance(record, chosen, on_note)
-    return TrainReport(
-        run=str(output),
-        objective=record.objective,
-        n_items=record.data.n_items,
-        n_validation=record.data.n_validation,
-        epochs=record.epochs,
-        rows_per_s=record.rows_per_s,
-        final=record.final,
-        anchors=record.anchors,
-    )
+    return _report(str(output), record)
 
 
 def new_space_id(weights_sha256: str) -> str:
@@ -215,6 +199,25 @@ def _logger(anchors: AnchorLoss | None) -> tuple[list[dict[str, float | None]], 
         })  # fmt: skip
 
     return rows, log
+
+
+def _final(means: Means, objective: AnchoredELBO, device: torch.device) -> FinalFigures:
+    return FinalFigures(
+        elbo=means.elbo, reconstruction=means.reconstruction, kl=means.kl, anchor_rms=_anchor_rms(objective, device)
+    )
+
+
+def _report(run: str, record: RunRecord) -> TrainReport:
+    return TrainReport(
+        run=run,
+        objective=record.objective,
+        n_items=record.data.n_items,
+        n_validation=record.data.n_validation,
+        epochs=record.epochs,
+        rows_per_s=record.rows_per_s,
+        final=record.final,
+        anchors=record.anchors,
+    )
 
 
 @torch.no_grad()
