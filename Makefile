@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TREE := $(VENV)/tree# the packages as they are installed, for mypy
 
-.PHONY: demo test check format lint types tests doctests generated generate benchmarks lock clean
+.PHONY: demo test slow check format lint types doctests generated generate benchmarks lock clean
 
 demo: $(READY)
 	$(BIN)/rosetta demo --force
@@ -13,7 +13,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow"
 
-check: lint types tests doctests generated
+check: lint types test slow doctests generated
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -24,8 +24,8 @@ types: $(READY)
 	ln -s $(CURDIR)/rosetta/* $(CURDIR)/schemas $(CURDIR)/cli $(TREE)/rosetta/
 	cd $(TREE) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p rosetta
 
-tests: $(READY)
-	$(BIN)/python -m pytest
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow
 
 doctests: $(READY)
 	$(BIN)/python -m pytest --doctest-modules rosetta schemas cli

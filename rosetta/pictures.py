@@ -67,7 +67,8 @@ def latent_spaces(panels: Sequence[Panel], path: Path, *, title: str, legend: st
             few = len(panel.anchors) <= 100
             plot.scatter(
                 *((panel.anchors - centre) @ axes[:2].T).T,
-                s=26 if few else 5, marker="x", color=INK, linewidths=0.8 if few else 0.4, alpha=0.8 if few else 0.35,
+                s=26 if few else 5, marker="x", color=INK, linewidths=0.8 if few else 0.4, alpha=0.8 if few else 0.3,
+                zorder=3 if few else 0.5,  # many lie under the items that they would hide
             )  # fmt: skip
         plot.set_title(panel.title, fontsize=11, color=INK, fontweight="bold")
         plot.set_xlabel(panel.subtitle, fontsize=9.5, color=INK)
@@ -84,7 +85,7 @@ def latent_spaces(panels: Sequence[Panel], path: Path, *, title: str, legend: st
         frameon=False,
         fontsize=9,
     )
-    figure.suptitle(title, fontsize=12.5, color=INK)
+    figure.suptitle(f"{title}\n", fontsize=12.5, color=INK)
     with atomic_file(path, force=force) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
     plt.close(figure)
