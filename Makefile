@@ -21,8 +21,8 @@ lint: $(READY)
 
 types: $(READY)
 	rm -rf $(TREE) && mkdir -p $(TREE)/rosetta
-	ln -s $(CURDIR)/rosetta/* $(CURDIR)/schemas $(CURDIR)/cli $(TREE)/rosetta/
-	cd $(TREE) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p rosetta
+	ln -s "$(CURDIR)"/rosetta/* "$(CURDIR)/schemas" "$(CURDIR)/cli" $(TREE)/rosetta/
+	cd $(TREE) && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" -p rosetta
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
