@@ -59,7 +59,7 @@ class AnchorLoss(nn.Module):
         ``"auto"`` holds the root-mean-square anchor error at `tolerance`: at each training step the logarithm
         of the weight is set from the logarithm of error over tolerance and its sum over steps (dual ascent
         with a proportional term, as in Stooke, Achiam & Abbeel 2020, "Responsive safety in reinforcement
-        learning by PID Lagrangian methods"). It adapts to whatever scale the rest of the loss has.
+        learning by PID Lagrangian methods"), so that it adapts to the scale of the rest of the loss.
     tolerance : float
         Share of the space's total standard deviation (the root of the trace of its covariance).
     decoder_weight : float
@@ -74,7 +74,10 @@ class AnchorLoss(nn.Module):
     In a loop of your own::
 
         anchors = rosetta.AnchorLoss(rosetta.Bundle.open("alice.h5"))
-        loss = my_loss(batch) + anchors(my_encoder)
+        loss = my_loss(batch) + anchors(my_encoder)  # my_loss: a mean over the batch
+
+    A held weight starts at 1 and moves by about an e-fold in 100 steps. If your loss is a sum over the batch,
+    add ``len(batch) * anchors(my_encoder)``, so that it need not first climb to the batch's size.
 
     The state of a held weight is part of `state_dict`; the pairs themselves are not.
     """
