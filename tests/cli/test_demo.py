@@ -71,3 +71,18 @@ def test_the_printed_commands_are_what_was_run(demo):
     assert json.loads(again.stdout)["unmapped_distortion"] == pytest.approx(
         json.loads(result.stdout)["rows"][-1]["disagreement"]
     )
+
+
+def test_without_matplotlib_the_demo_names_the_install_command_before_it_starts(tmp_path: Path):
+    code = "import sys; sys.modules['matplotlib'] = None; from rosetta.cli import main; main()"
+
+    result = subprocess.run(
+        [sys.executable, "-c", code, "demo"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == 2
+    assert result.stderr == (
+        "error: drawing a picture needs matplotlib, which is not installed. "
+        "Install it with: pip install 'rosetta-points[report]'\n"
+    )
+    assert list(tmp_path.iterdir()) == []
