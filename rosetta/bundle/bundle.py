@@ -20,7 +20,7 @@ from rosetta.errors import BundleError
 from rosetta.schemas.manifest import Manifest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bundle:
     """Rosetta pairs with their manifest.
 
@@ -68,6 +68,12 @@ class Bundle:
             for location, message in find(manifest, value, raw):
                 raise BundleError(rule, location, message)
         return cls(manifest, raw.manifest, raw.arrays)
+
+    def __repr__(self) -> str:
+        title, n_anchors = self.manifest.provenance.title, int(self.is_anchor.sum())
+        return (
+            f"<Bundle {title!r}: {n_anchors} anchors, {len(self.inputs) - n_anchors} checks, {self.content_id[:12]}…>"
+        )
 
     @property
     def inputs(self) -> Array:

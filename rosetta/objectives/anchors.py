@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from os import PathLike
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -71,6 +72,11 @@ class AnchorLoss(nn.Module):
 
     Notes
     -----
+    The inputs are the bundle's, preprocessed as its manifest says; bring your own data to the same form. An
+    encoder whose answer depends on the batch, as with BatchNorm or dropout, holds the tolerance in training
+    mode only. With several bundles, all pairs count alike. The tolerance bounds the error on the anchors, not
+    on other items.
+
     In a loop of your own::
 
         anchors = rosetta.AnchorLoss(rosetta.Bundle.open("alice.h5"))
@@ -90,7 +96,7 @@ class AnchorLoss(nn.Module):
 
     def __init__(
         self,
-        bundle: Pairs | Sequence[Pairs],
+        bundle: Pairs | list[Pairs] | tuple[Pairs, ...],
         *,
         weight: float | Literal["auto"] = "auto",
         tolerance: float = 0.05,
@@ -99,7 +105,7 @@ class AnchorLoss(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        bundles = list(bundle) if isinstance(bundle, Sequence) else [bundle]
+        bundles = list(bundle) if isinstance(bundle, list | tuple) else [bundle]
         _check_options(bundles, weight, tolerance, decoder_weight, anchors_per_step)
         inputs = np.concatenate([np.asarray(b.anchor_inputs, dtype=np.float32) for b in bundles])
         latents = np.concatenate([np.asarray(b.anchor_latents, dtype=np.float32) for b in bundles])
@@ -111,9 +117,10 @@ class AnchorLoss(nn.Module):
         self.register_buffer("inputs", torch.from_numpy(inputs), persistent=False)
         self.register_buffer("latents", torch.from_numpy(latents), persistent=False)
         initial = 1.0 if weight == "auto" else float(weight)
-        self.register_buffer("log_weight", torch.tensor(math.log(initial) if initial else -math.inf))
-        self.register_buffer("excess", torch.zeros(()))
-        self.register_buffer("excess_sum", torch.zeros(()))
+        log_weight = torch.tensor(math.log(initial) if initial else -math.inf)
+        self.register_buffer("log_weight", log_weight, persistent=self.is_held)  # a given weight is not for loading
+        self.register_buffer("excess", torch.zeros(()), persistent=self.is_held)
+        self.register_buffer("excess_sum", torch.zeros(()), persistent=self.is_held)
         self._draws = torch.Generator().manual_seed(seed)
 
     @property
@@ -124,7 +131,7 @@ class AnchorLoss(nn.Module):
     def draw(self) -> Drawn:
         """Return the anchors of one step."""
         if len(self.inputs) <= self.anchors_per_step:
-            return Drawn(self.inputs, self.latents)
+            return Drawn(self.inputs.clone(), self.latents)  # an encoder may work in place
         rows = torch.randperm(len(self.inputs), generator=self._draws)[: self.anchors_per_step]
         rows = rows.to(self.inputs.device)
         return Drawn(self.inputs[rows], self.latents[rows])
@@ -137,6 +144,11 @@ class AnchorLoss(nn.Module):
         IncompatibleError
             If the encoder gives another shape than the stored latents have.
         """
+        if not isinstance(means, Tensor):
+            raise IncompatibleError(
+                f"the encoder gives a {type(means).__name__}, expected a tensor of posterior means: pass a function "
+                "that returns the means alone, such as lambda inputs: encoder(inputs)[0]"
+            )
         if means.shape != drawn.latents.shape:
             raise IncompatibleError(
                 f"the encoder gives latents of shape {tuple(means.shape)} for anchors with stored latents of shape "
@@ -149,6 +161,7 @@ class AnchorLoss(nn.Module):
         if self.is_held and self.training and torch.is_grad_enabled():
             with torch.no_grad():
                 excess = (error.detach() / self.target).log().mul(0.5).clamp(-LARGEST_EXCESS, LARGEST_EXCESS)
+                excess = torch.where(excess.isnan(), self.excess, excess)  # a step that failed teaches nothing
                 self.excess.lerp_(excess, SMOOTHING)
                 self.excess_sum.add_(INTEGRAL * self.excess).clamp_(*LOG_WEIGHT_BOUNDS)
                 self.log_weight.copy_(self.excess_sum + PROPORTIONAL * self.excess)
@@ -174,7 +187,13 @@ class AnchorLoss(nn.Module):
         if self.decoder_weight:
             if decoder_error is None:
                 raise UsageError("decoder_weight is set, but no decoder_error was passed: the decoder term needs it")
-            loss = loss + self.decoder_weight * decoder_error(drawn.latents, drawn.inputs).mean()
+            errors = decoder_error(drawn.latents, drawn.inputs)
+            if errors.shape != drawn.latents.shape[:1]:
+                raise IncompatibleError(
+                    f"decoder_error gives shape {tuple(errors.shape)}, expected {tuple(drawn.latents.shape[:1])}: "
+                    "one error for each pair, summed over the input"
+                )
+            loss = loss + self.decoder_weight * errors.mean()
         return loss
 
 
@@ -183,6 +202,17 @@ def _check_options(
 ) -> None:
     if not bundles:
         raise UsageError("AnchorLoss needs at least one bundle")
+    for bundle in bundles:
+        if isinstance(bundle, str | PathLike):
+            raise UsageError(f"AnchorLoss takes opened bundles: pass rosetta.Bundle.open({str(bundle)!r})")
+        if not len(bundle.anchor_inputs):
+            raise IncompatibleError("a bundle has no anchor pairs: see what rosetta validate says of it")
+        finite = np.isfinite(bundle.anchor_inputs).all() and np.isfinite(bundle.anchor_latents).all()
+        if not finite or not 0 < bundle.latents_total_sd < math.inf:
+            raise IncompatibleError(
+                "a bundle has anchors that are no finite numbers, or a space without extent: see what rosetta validate "
+                "says of it"
+            )
     if isinstance(weight, str) and weight != "auto":
         raise UsageError(f"the anchor weight is {weight!r}; expected a number or 'auto'")
     numbers = {"tolerance": tolerance, "decoder_weight": decoder_weight, "anchors_per_step": anchors_per_step}

@@ -149,6 +149,8 @@ def covariance_is_one(file: Candidate) -> Iterator[Problem]:
         yield Problem(layout.SPACE_COVARIANCE, "it is not symmetric")
     elif (lowest := float(np.linalg.eigvalsh(covariance)[0])) < -1e-6 * scale:
         yield Problem(layout.SPACE_COVARIANCE, f"it has a negative eigenvalue, {lowest:g}")
+    elif not float(np.trace(covariance)) > 0:
+        yield Problem(layout.SPACE_COVARIANCE, "it is zero: a space without extent has no scale")
 
 
 @rule("RZ-V126", section="5.2", fix=_REMAKE, requires=_SHAPES)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from os import PathLike
 from pathlib import Path
+
+import numpy as np
 
 from rosetta.arrays import Array, check_items
 from rosetta.errors import SourceError
@@ -45,7 +48,7 @@ def read_array(source: str) -> Array:
         raise SourceError(f"{path} could not be read ({error.strerror or error})") from error
 
 
-def read_items(source: str | Array) -> Array:
+def read_items(source: str | PathLike[str] | Array) -> Array:
     """Read and check items, shape (n_items, …); an array is only checked.
 
     Raises
@@ -53,9 +56,14 @@ def read_items(source: str | Array) -> Array:
     SourceError
         As `read_array`, and for everything that `rosetta.arrays.check_items` refuses.
     """
-    if isinstance(source, str):
-        return check_items(read_array(source), where=source)
-    return check_items(source, where="the data")
+    if isinstance(source, str | PathLike):
+        return check_items(read_array(str(source)), where=str(source))
+    if isinstance(source, np.ma.MaskedArray):
+        raise SourceError("the data is a masked array, whose mask would be lost: fill it first, with its .filled()")
+    try:
+        return check_items(np.asarray(source), where="the data")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SourceError(f"the data, a {type(source).__name__}, is no array of numbers: {error}") from error
 
 
 def read_names(source: str) -> tuple[str, ...]:

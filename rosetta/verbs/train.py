@@ -34,7 +34,7 @@ def train(
     data: str | Array,
     output: str | PathLike[str],
     *,
-    anchors: Sequence[str | PathLike[str]] = (),
+    anchors: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
     features: Features = None,
     force: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -49,7 +49,7 @@ def train(
         ``file.npy``, ``file.npz::name``, ``file.h5::path``, or the items themselves.
     output : path
         The run folder to make.
-    anchors : sequence of paths
+    anchors : path or sequence of paths
         Bundles of one latent space. Their preprocessing is repeated on the data.
     features : str or sequence of str, optional
         Names of the features, or where they stand; needed where a bundle names its own.
@@ -78,7 +78,8 @@ def train(
     check_output(folder, force=force)
     device = resolve_device(chosen.device)
     refuse_idle_settings(chosen, has_anchors=bool(anchors))
-    bundles = [open_valid(Path(path)) for path in anchors]
+    paths = [anchors] if isinstance(anchors, str | PathLike) else anchors
+    bundles = [open_valid(Path(path)) for path in paths]
     items = prepare_items(data, bundles, features, chosen)
     config, step_arrays = configure(items, bundles, chosen)
     model = build_vae(config)
@@ -169,7 +170,7 @@ def _anchor_loss(bundles: list[Bundle], settings: TrainSettings) -> AnchorLoss |
     if not bundles:
         return None
     return AnchorLoss(
-        bundles,
+        tuple(bundles),
         weight=settings.anchor_weight,
         tolerance=settings.anchor_tolerance,
         decoder_weight=settings.anchor_decoder_weight,

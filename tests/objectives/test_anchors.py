@@ -159,3 +159,55 @@ def test_a_held_weight_is_saved_and_the_pairs_are_not(bundle: rosetta.Bundle):
 
     assert set(anchors.state_dict()) == {"log_weight", "excess", "excess_sum"}
     assert again.weight == anchors.weight != rosetta.AnchorLoss(bundle).weight
+
+
+def test_an_encoder_that_works_in_place_does_not_change_the_anchors(bundle: rosetta.Bundle):
+    anchors = rosetta.AnchorLoss(bundle)
+
+    anchors(lambda inputs: inputs.mul_(0).flatten(1)[:, :3])
+
+    assert (anchors.inputs.numpy() == bundle.anchor_inputs).all()
+
+
+def test_a_given_weight_is_not_replaced_by_a_saved_one(bundle: rosetta.Bundle):
+    given = rosetta.AnchorLoss(bundle, weight=5.0)
+
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        given.load_state_dict(rosetta.AnchorLoss(bundle).state_dict())
+
+    assert given.weight == pytest.approx(5)
+
+
+def test_a_step_that_is_no_number_teaches_a_held_weight_nothing(bundle: rosetta.Bundle):
+    anchors = rosetta.AnchorLoss(bundle)
+    anchors(_encode)
+    before = anchors.weight
+
+    anchors(lambda inputs: _encode(inputs) * float("nan"))
+
+    assert 0 < anchors.weight < 2 * before + 1
+
+
+@pytest.mark.parametrize("change", ["no anchor", "NaN", "zero covariance"])
+def test_a_bundle_that_cannot_anchor_is_refused(tmp_path: Path, change: str):
+    values = builders.arrays()
+    if change == "no anchor":
+        values["/pairs/roles"][:] = 1
+    elif change == "NaN":
+        values["/pairs/latents"][0, 0] = np.nan
+    else:
+        values["/space/covariance"] *= 0
+    path = builders.write(tmp_path / "b.h5", values)
+
+    with pytest.raises(IncompatibleError, match="see what rosetta validate says of it"):
+        rosetta.AnchorLoss(rosetta.Bundle.open(path))
+    assert not rosetta.validate(path).valid
+
+
+def test_what_is_not_what_the_loss_takes_is_named(bundle: rosetta.Bundle):
+    with pytest.raises(UsageError, match=r"pass rosetta.Bundle.open\('a.h5'\)"):
+        rosetta.AnchorLoss("a.h5")
+    with pytest.raises(IncompatibleError, match="gives a tuple, expected a tensor of posterior means"):
+        rosetta.AnchorLoss(bundle)(lambda inputs: (_encode(inputs), None))
+    with pytest.raises(IncompatibleError, match=r"decoder_error gives shape \(\), expected \(12,\)"):
+        rosetta.AnchorLoss(bundle, decoder_weight=1)(_encode, lambda latents, inputs: latents.mean())

@@ -145,3 +145,16 @@ def test_reading_data_loads_no_torch():
     code = "import sys, rosetta.sources, rosetta.sources.npy; sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_paths_lists_and_tensors_are_data_too(tmp_path: Path):
+    import torch
+
+    np.save(tmp_path / "a.npy", ITEMS)
+
+    for data in (tmp_path / "a.npy", ITEMS.tolist(), torch.from_numpy(ITEMS)):
+        assert (read_items(data) == ITEMS).all()
+    with pytest.raises(SourceError, match="a masked array"):
+        read_items(np.ma.masked_equal(ITEMS, 3))
+    with pytest.raises(SourceError, match="the data, a list, is no array of numbers"):
+        read_items([[1, 2], [3]])

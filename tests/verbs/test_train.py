@@ -116,7 +116,7 @@ def test_anchors_bring_the_space_to_bob(lab: Lab, tmp_path: Path):
 
 
 def test_a_descendant_inherits_the_space_and_names_its_anchors(lab: Lab, tmp_path: Path):
-    rosetta.train(lab.bob, tmp_path / "bob", anchors=[lab.observed], **SETTINGS)
+    rosetta.train(lab.bob, tmp_path / "bob", anchors=lab.observed, **SETTINGS)
     parent, child = load_run(lab.run).record, load_run(tmp_path / "bob").record
     bundle = rosetta.Bundle.open(lab.observed)
 
