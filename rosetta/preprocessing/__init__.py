@@ -57,21 +57,35 @@ def fit(text: str, inputs: Array) -> tuple[list[tuple[str, Step]], Array]:
         If the text cannot be read, or a step refuses its arguments or the data.
     """
     fitted: list[tuple[str, Step]] = []
+    for name, numbers in parse(text):
+        try:
+            step = steps.get(name).fit(inputs, *numbers)
+        except ValueError as error:
+            raise PreprocessingError(f"the step {name!r} does not work: {error}") from error
+        fitted.append((name, step))
+        inputs = step(inputs)
+    return fitted, inputs
+
+
+def parse(text: str) -> list[tuple[str, list[float]]]:
+    """Return the names and numbers of the steps in `text`; none for ``"none"``.
+
+    Raises
+    ------
+    PreprocessingError
+        If the text cannot be read, or a step takes other numbers.
+    """
+    if text.strip() == "none":
+        return []
+    calls = []
     for part in text.split("|"):
         call = _CALL.fullmatch(part)
         if call is None:
             raise PreprocessingError(
                 f"cannot read the step {part.strip()!r}: write name or name(number, …), joined by |"
             )
-        name, arguments = call.group(1), call.group(2) or ""
-        kind = steps.get(name)
-        try:
-            step = kind.fit(inputs, *_numbers(part, arguments, kind))
-        except ValueError as error:
-            raise PreprocessingError(f"the step {part.strip()!r} does not work: {error}") from error
-        fitted.append((name, step))
-        inputs = step(inputs)
-    return fitted, inputs
+        calls.append((call.group(1), _numbers(part, call.group(2) or "", steps.get(call.group(1)))))
+    return calls
 
 
 def _numbers(step: str, text: str, kind: StepKind) -> list[float]:

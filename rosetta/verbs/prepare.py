@@ -55,7 +55,7 @@ def fit_inputs(data: str | Array, *, features: Features, preprocess: str | None)
     names = _names(features, items)
     if preprocess is None:
         preprocess = "scale(0, 255)" if items.dtype == np.uint8 and items.max() > 1 else "none"
-    steps, inputs = ([], items) if preprocess.strip() == "none" else preprocessing.fit(preprocess, items)
+    steps, inputs = preprocessing.fit(preprocess, items)
     return Prepared(_finite(inputs), str(items.dtype), steps, names)
 
 
@@ -75,7 +75,7 @@ def match_inputs(
     if items.shape[1:] != expected.shape:
         differences.append(f"an item of the data has shape {items.shape[1:]}, {expected.holder} has {expected.shape}")
     declared = preprocessing.describe(expected.steps)
-    if preprocess is not None and _normal(preprocess) != _normal(declared):
+    if preprocess is not None and preprocessing.parse(preprocess) != preprocessing.parse(declared):
         differences.append(f"--preprocess says {preprocess!r}, {expected.holder} declares {declared!r}")
     differences += _name_differences(names, expected)
     if not differences:
@@ -145,14 +145,6 @@ def _finite(inputs: Array) -> Array:
         row = int((~np.isfinite(inputs)).reshape(len(inputs), -1).any(axis=1).argmax())
         raise SourceError(f"after preprocessing, as 32-bit floats, row {row} holds NaN or infinity: rescale the data")
     return inputs
-
-
-def _normal(text: str) -> str:
-    """Return a step text with numbers in one form and without spaces."""
-    return "|".join(
-        f"{name.strip()}({','.join(f'{float(a):g}' for a in rest.rstrip(') ').split(','))})" if rest else name.strip()
-        for name, _, rest in (part.partition("(") for part in text.split("|"))
-    )
 
 
 def _some(names: Sequence[str]) -> str:

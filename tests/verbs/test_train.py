@@ -11,7 +11,7 @@ import pytest
 from rosetta.schemas.run import RunConfig, RunRecord
 
 import rosetta
-from rosetta.errors import IncompatibleError, OutputError, RosettaError, SourceError, UsageError
+from rosetta.errors import IncompatibleError, OutputError, PreprocessingError, RosettaError, SourceError, UsageError
 from rosetta.models.checkpoint import load_run
 from tests import builders
 from tests.conftest import SETTINGS, Lab
@@ -185,6 +185,15 @@ def test_data_that_does_not_fit_a_bundle_is_refused_with_what_differs(
     with pytest.raises(IncompatibleError, match=words):
         rosetta.train(data, tmp_path / "run", anchors=[bundle], **{**QUICK, **settings})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("text", ["scale(a, b)", "scale()", "scale 0 255", "|"])
+def test_steps_that_cannot_be_read_are_refused_beside_a_bundle_too(tmp_path: Path, text: str):
+    bundle = builders.write(tmp_path / "b.h5")
+
+    with pytest.raises(PreprocessingError, match="step"):
+        rosetta.train(ITEMS * 255, tmp_path / "run", anchors=bundle, preprocess=text, **QUICK)
+    rosetta.train(ITEMS * 255, tmp_path / "same", anchors=bundle, preprocess=" scale(0.0,255) ", **QUICK)
 
 
 @pytest.mark.parametrize(
