@@ -54,6 +54,28 @@ class IncompatibleError(RosettaError):
     """A bundle that does not fit the data or the model: lists every difference."""
 
 
+class SignatureError(RosettaError):
+    """A bundle that is not signed by whom it must be signed by.
+
+    Parameters
+    ----------
+    reason : str
+        One word for a program, such as ``untrusted_key``: see `rosetta.schemas.signature.RefusalReason`.
+    message : str
+        What is wrong, what was expected and what was found.
+    """
+
+    exit_code = 1
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class SandboxError(RosettaError):
+    """The confined process that looks at bundles cannot run on this system."""
+
+
 class BundleError(RosettaError):
     """A bundle that breaks a rule of the format.
 
@@ -76,3 +98,7 @@ class BundleError(RosettaError):
 
 class UnsafeFileError(BundleError):
     """A file that is not read any further: it is not of the closed form that the format allows."""
+
+
+class NewerFormatWarning(UserWarning):
+    """A bundle of a newer minor version, read as far as this version knows."""

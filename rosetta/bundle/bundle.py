@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +15,9 @@ import numpy.typing as npt
 from rosetta.arrays import Array, Floats, total_sd
 from rosetta.bundle import integrity, layout
 from rosetta.bundle.digest import manifest_digest
-from rosetta.bundle.manifest import check_version, parse_json, validate_schema
+from rosetta.bundle.manifest import check_version, newer, parse_json, validate_schema
 from rosetta.bundle.reader import RawBundle, read_raw
-from rosetta.errors import BundleError
+from rosetta.errors import BundleError, NewerFormatWarning
 from rosetta.schemas.manifest import Manifest
 
 
@@ -51,19 +52,26 @@ class Bundle:
             If there is no such file or it cannot be read.
         BundleError
             With the rule that the file breaks; UnsafeFileError if it is not of the closed form.
+
+        Warns
+        -----
+        NewerFormatWarning
+            If the bundle is of a newer minor version: what this reader does not know of it is left out.
         """
         return cls.from_raw(read_raw(Path(path)))
 
     @classmethod
     def from_raw(cls, raw: RawBundle) -> Bundle:
         """Return the bundle in a file that was read, or raise BundleError with the first rule it breaks."""
-        check_version(raw.attributes)
+        _, minor = check_version(raw.attributes)
         if raw.manifest is None:
             raise BundleError("RZ-V102", layout.MANIFEST, "the file has no manifest")
         value = parse_json(raw.manifest)
-        problems, manifest = validate_schema(raw.manifest)
+        problems, manifest, unknown = validate_schema(raw.manifest, minor=minor)
         if manifest is None:
             raise BundleError("RZ-V106", *problems[0])
+        if minor > layout.MINOR:
+            warnings.warn(newer(minor, unknown), NewerFormatWarning, stacklevel=3)
         for rule, find in integrity.CHECKS.items():
             for location, message in find(manifest, value, raw):
                 raise BundleError(rule, location, message)

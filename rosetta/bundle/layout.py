@@ -30,12 +30,15 @@ DTYPES: dict[str, frozenset[str]] = {
 
 ANCHOR, CHECK = 0, 1  # values of /pairs/roles
 
+MAJOR, MINOR = 1, 0  # the newest version of the format that this reader knows
 FORMAT_ATTRIBUTE, VERSION_ATTRIBUTE = "format", "format_version"
 LIBVER = ("earliest", "v110")  # superblock 0, and the same bytes for the same content
 
 MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_FILE_BYTES = 4 * 2**30
 MAX_OBJECTS = 256
+MAX_PATH = 255  # characters
+MAX_RANK = 32
 
 _STEP_ARRAY = re.compile(r"/preprocessing/[A-Za-z0-9_.-]+")
 _EXTENSION_ARRAY = re.compile(r"/ext/[a-z0-9-]+(\.[a-z0-9-]+)+/[A-Za-z0-9_.-]+")
@@ -44,12 +47,13 @@ _GROUP = re.compile(r"/(pairs|space|preprocessing|ext|ext/[a-z0-9-]+(\.[a-z0-9-]
 
 def is_array_path(path: str) -> bool:
     """Whether an array may stand at `path`."""
-    return path in DTYPES or bool(_STEP_ARRAY.fullmatch(path) or _EXTENSION_ARRAY.fullmatch(path))
+    known = path in DTYPES or _STEP_ARRAY.fullmatch(path) or _EXTENSION_ARRAY.fullmatch(path)
+    return bool(known) and len(path) <= MAX_PATH
 
 
 def is_group_path(path: str) -> bool:
     """Whether a group may stand at `path`."""
-    return bool(_GROUP.fullmatch(path))
+    return bool(_GROUP.fullmatch(path)) and len(path) <= MAX_PATH
 
 
 def step_array(number: int, name: str) -> str:

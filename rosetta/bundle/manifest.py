@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import rfc8785
 from pydantic import ValidationError
@@ -14,8 +14,6 @@ from rosetta.bundle import layout
 from rosetta.errors import BundleError
 from rosetta.schemas.manifest import FORMAT, Content, Manifest
 
-SUPPORTED_MAJOR = 1
-SUPPORTED_MINOR = 0
 MAX_DEPTH = 32
 KNOWN_REQUIREMENTS: frozenset[str] = frozenset()
 
@@ -34,8 +32,8 @@ def check_version(attributes: Mapping[str, str]) -> tuple[int, int]:
         raise BundleError(
             "RZ-V101", "/", f"attributes say format {name!r}, version {version!r}; expected {FORMAT!r}, '1.0'"
         )
-    if int(major) != SUPPORTED_MAJOR:
-        raise BundleError("RZ-V101", "/", f"format version {version}; this reader knows {SUPPORTED_MAJOR}.x only")
+    if int(major) != layout.MAJOR:
+        raise BundleError("RZ-V101", "/", f"format version {version}; this reader knows {layout.MAJOR}.x only")
     return int(major), int(minor)
 
 
@@ -45,10 +43,85 @@ def parse_json(data: bytes) -> dict[str, Any]:
     Raises
     ------
     BundleError
-        RZ-V103 if the bytes are not UTF-8 or not a JSON object, or nested too deep; RZ-V104 for a
-        duplicate key, null, NaN or infinity, an integer beyond 2^53 − 1 or a lone surrogate; RZ-V105 if the bytes
-        are not their own RFC 8785 canonical form.
+        As `parse_object`; RZ-V105 if the bytes are not their own RFC 8785 canonical form.
     """
+    value, canonical = _read(data)
+    if canonical != data:
+        at = next(
+            (i for i, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b),
+            min(len(canonical), len(data)),
+        )
+        raise _problem("RZ-V105", f"its bytes are not RFC 8785 canonical JSON, from byte {at} on")
+    return value
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """Return a stranger's JSON object, in whatever form it is written, if it has a canonical one.
+
+    Raises
+    ------
+    BundleError
+        RZ-V103 if the bytes are not UTF-8 or not a JSON object, or nested too deep; RZ-V104 for a
+        duplicate key, null, NaN or infinity, an integer beyond 2^53 − 1 or a lone surrogate.
+    """
+    return _read(data)[0]
+
+
+def newer(minor: int, unknown: list[str]) -> str:
+    """Return what a reader of an older minor version has to say."""
+    left_out = f"; unknown and left out: {', '.join(unknown)}" if unknown else ""
+    return f"format version {layout.MAJOR}.{minor} is newer than this reader's {layout.MAJOR}.{layout.MINOR}{left_out}"
+
+
+class Reading(NamedTuple):
+    """A manifest held against the schema: every problem as (JSON pointer, message), and the record if there is none."""
+
+    problems: list[tuple[str, str]]
+    manifest: Manifest | None
+    unknown: list[str]  # JSON pointers of keys that a newer minor version may have added; they are left out
+
+
+def validate_schema(data: bytes, *, minor: int = layout.MINOR) -> Reading:
+    """Hold JSON that `parse_json` has accepted against the schema of format version 1.`minor`.
+
+    Of a minor version that is newer than this reader, keys that it does not know are no problem.
+    """
+    try:
+        return Reading([], Manifest.model_validate_json(data), [])
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    found = [(_pointer(e["loc"]), _message(e["msg"], e["input"])) for e in errors]
+    if minor <= layout.MINOR or any(e["type"] != "extra_forbidden" for e in errors):
+        return Reading(found, None, [])
+    value = json.loads(data)
+    for each in errors:
+        _remove(value, each["loc"])
+    known = validate_schema(json.dumps(value).encode())
+    return known._replace(unknown=[pointer for pointer, _ in found])
+
+
+def _remove(value: Any, place: tuple[int | str, ...]) -> None:
+    for part in place[:-1]:
+        value = value[part]
+    del value[place[-1]]
+
+
+def _pointer(place: tuple[int | str, ...]) -> str:
+    return f"{layout.MANIFEST}#" + "".join(f"/{escape(part)}" for part in place)
+
+
+def as_json(record: Manifest | Content) -> dict[str, Any]:
+    """Return a record as the JSON object that stands in the file: absent values are left out."""
+    return record.model_dump(mode="json", exclude_none=True)
+
+
+def canonical(manifest: Manifest) -> bytes:
+    """Return the manifest as RFC 8785 canonical JSON, the bytes of `/manifest`."""
+    return rfc8785.dumps(as_json(manifest))
+
+
+def _read(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the JSON object and its canonical form, or raise BundleError."""
     try:
         text = data.decode("utf-8")
         _check_depth(text)
@@ -62,43 +135,9 @@ def parse_json(data: bytes) -> dict[str, Any]:
     if (where := _find_null(value)) is not None:
         raise BundleError("RZ-V104", f"{layout.MANIFEST}#{where}", "it is null; what is absent is left out")
     try:
-        canonical = rfc8785.dumps(value)
+        return value, rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeError) as error:
         raise _problem("RZ-V104", f"it has no canonical form: {error}") from error
-    if canonical != data:
-        at = next(
-            (i for i, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b),
-            min(len(canonical), len(data)),
-        )
-        raise _problem("RZ-V105", f"its bytes are not RFC 8785 canonical JSON, from byte {at} on")
-    return value
-
-
-def validate_schema(data: bytes) -> tuple[list[tuple[str, str]], Manifest | None]:
-    """Return every (JSON pointer, message) that is against the schema, and the record if there is none.
-
-    `data` is JSON that `parse_json` has accepted.
-    """
-    try:
-        return [], Manifest.model_validate_json(data)
-    except ValidationError as error:
-        return [
-            (
-                layout.MANIFEST + "#" + "".join(f"/{escape(part)}" for part in e["loc"]),
-                _message(e["msg"], e["input"]),
-            )
-            for e in error.errors(include_url=False)
-        ], None
-
-
-def as_json(record: Manifest | Content) -> dict[str, Any]:
-    """Return a record as the JSON object that stands in the file: absent values are left out."""
-    return record.model_dump(mode="json", exclude_none=True)
-
-
-def canonical(manifest: Manifest) -> bytes:
-    """Return the manifest as RFC 8785 canonical JSON, the bytes of `/manifest`."""
-    return rfc8785.dumps(as_json(manifest))
 
 
 def _message(problem: str, found: object) -> str:

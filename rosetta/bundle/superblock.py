@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 from rosetta.errors import UnsafeFileError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -12,7 +14,7 @@ UNDEFINED = b"\xff" * 8
 _FIELDS = {0: (13, 24, 40, 48), 2: (9, 12, 28, 20), 3: (9, 12, 28, 20)}
 
 
-def check_superblock(data: bytes) -> int:
+def check_superblock(data: bytes | mmap.mmap) -> int:
     """Refuse bytes that are not exactly one plain HDF5 file, and return the size of its superblock.
 
     Raises

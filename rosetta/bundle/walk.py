@@ -1,17 +1,18 @@
-"""A walk over an HDF5 file that allows only what the format allows (spec §3.2), and says where the arrays lie."""
+"""A walk over an HDF5 file that allows only what the format allows (spec §3.2), and says where the arrays lie.
+
+Only the child process imports this (`rosetta.bundle.child`): what it reports, the parent checks again.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import h5py
 import numpy as np
 
 from rosetta.bundle import layout
+from rosetta.bundle.extents import Extent
 from rosetta.errors import UnsafeFileError
 
 COMMENT_MESSAGE = 1 << 0x0D  # bit of an object header's comment, in HDF5's file format specification
@@ -19,23 +20,10 @@ COMMENT_MESSAGE = 1 << 0x0D  # bit of an object header's comment, in HDF5's file
 h5d, h5g, h5l, h5o, h5s, h5t, h5a = h5py.h5d, h5py.h5g, h5py.h5l, h5py.h5o, h5py.h5s, h5py.h5t, h5py.h5a
 
 
-@dataclass(frozen=True)
-class Extent:
-    """Where one dataset's bytes lie in the file."""
+def walk(file: h5py.h5f.FileID) -> tuple[dict[str, str], list[Extent]]:
+    """Return the root's two attributes, and where the file says that its datasets lie.
 
-    path: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    offset: int
-
-    @property
-    def n_bytes(self) -> int:
-        """Size of the values."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-
-def walk(file: h5py.h5f.FileID, start: int, size: int) -> tuple[dict[str, str], list[Extent]]:
-    """Return the root's two attributes and the extents of all datasets, which lie between `start` and `size`.
+    A file of another major version is not looked at any further: what it may hold is not known here.
 
     Raises
     ------
@@ -43,14 +31,13 @@ def walk(file: h5py.h5f.FileID, start: int, size: int) -> tuple[dict[str, str], 
         RZ-S01x for links, names and objects, RZ-S02x for how a dataset is stored, RZ-S030 for attributes.
     """
     root = h5o.open(file, b"/")
-    extents = sorted(_visit("/", root, range(start, size), []), key=lambda e: e.offset)
-    for before, after in pairwise(extents):
-        if before.offset + before.n_bytes > after.offset:
-            raise UnsafeFileError("RZ-S025", after.path, f"its bytes overlap with those of {before.path}")
-    return _root_attributes(root), extents
+    attributes = _root_attributes(root)
+    if attributes[layout.VERSION_ATTRIBUTE].partition(".")[0] != str(layout.MAJOR):
+        return attributes, []
+    return attributes, list(_visit("/", root, []))
 
 
-def _visit(prefix: str, group: Any, inside: range, seen: list[bytes]) -> Iterator[Extent]:
+def _visit(prefix: str, group: Any, seen: list[bytes]) -> Iterator[Extent]:
     names = list(group)
     seen += names
     if len(names) != len(set(names)):
@@ -68,15 +55,15 @@ def _visit(prefix: str, group: Any, inside: range, seen: list[bytes]) -> Iterato
             raise UnsafeFileError("RZ-S011", path, "several links lead to this object; a bundle has one for each")
         if isinstance(child, h5g.GroupID) and layout.is_group_path(path):
             _refuse_extras(child, path)
-            yield from _visit(path, child, inside, seen)
+            yield from _visit(path, child, seen)
         elif isinstance(child, h5d.DatasetID) and (path == layout.MANIFEST or layout.is_array_path(path)):
             _refuse_extras(child, path)
-            yield _extent(child, path, inside)
+            yield _extent(child, path)
         else:
             raise UnsafeFileError("RZ-S012", path, "the format has no such object at this place")
 
 
-def _extent(dataset: Any, path: str, inside: range) -> Extent:
+def _extent(dataset: Any, path: str) -> Extent:
     plist = dataset.get_create_plist()
     if plist.get_layout() != h5d.CONTIGUOUS or plist.get_external_count() or plist.get_nfilters():
         raise UnsafeFileError(
@@ -89,23 +76,15 @@ def _extent(dataset: Any, path: str, inside: range) -> Extent:
     if space.get_simple_extent_dims(True) != shape:
         raise UnsafeFileError("RZ-S022", path, "an extendible dataspace; a bundle has fixed shapes")
     extent = Extent(path, _dtype(dataset.get_type(), path), shape, dataset.get_offset() or 0)
-    if path == layout.MANIFEST and (shape != () or extent.n_bytes > layout.MAX_MANIFEST_BYTES):
-        raise UnsafeFileError("RZ-S023", path, f"a manifest is one string of at most {layout.MAX_MANIFEST_BYTES} bytes")
     if not extent.offset or dataset.get_storage_size() != extent.n_bytes or not extent.n_bytes:
         raise UnsafeFileError(
             "RZ-S023", path, f"declares {extent.n_bytes} bytes, but {dataset.get_storage_size()} are stored"
         )
-    if extent.offset not in inside or extent.offset + extent.n_bytes > inside.stop:
-        raise UnsafeFileError(
-            "RZ-S024",
-            path,
-            f"its bytes {extent.offset} to {extent.offset + extent.n_bytes} are not all data of the file",
-        )
     return extent
 
 
-def _dtype(stored: Any, path: str) -> np.dtype[Any]:
-    """Return the NumPy dtype of a stored type if it is exactly one that the format allows there."""
+def _dtype(stored: Any, path: str) -> str:
+    """Return the code of a stored type if it is exactly one that the format allows there."""
     if not stored.committed():
         if path == layout.MANIFEST:
             text = h5t.C_S1.copy()
@@ -113,11 +92,11 @@ def _dtype(stored: Any, path: str) -> np.dtype[Any]:
             text.set_strpad(h5t.STR_NULLPAD)
             text.set_cset(h5t.CSET_UTF8)
             if stored.get_class() == h5t.STRING and not stored.is_variable_str() and stored.equal(text):
-                return np.dtype(f"S{stored.get_size()}")
+                return f"S{stored.get_size()}"
         else:
             for code in layout.NUMBERS:
                 if stored.equal(h5t.py_create(np.dtype(f"<{code}"))):
-                    return np.dtype(f"<{code}")
+                    return code
     raise UnsafeFileError(
         "RZ-S021",
         path,

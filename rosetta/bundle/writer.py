@@ -14,7 +14,7 @@ from rosetta.bundle import layout
 from rosetta.bundle.bundle import Bundle
 from rosetta.bundle.digest import array_digest, content_digest, dtype_code
 from rosetta.bundle.manifest import as_json, canonical
-from rosetta.bundle.reader import parse
+from rosetta.bundle.reader import read_raw
 from rosetta.errors import BundleError
 from rosetta.files import atomic_file
 from rosetta.schemas.manifest import (
@@ -79,9 +79,9 @@ def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array], *,
     """
     text = canonical(manifest)
     content = _hdf5(text, manifest.format_version, arrays)
-    Bundle.from_raw(parse(content))
     with atomic_file(path, force=force) as temporary:
         temporary.write_bytes(content)
+        Bundle.from_raw(read_raw(temporary))
     return text
 
 

@@ -14,17 +14,18 @@ def schema_is_named(file: Candidate) -> Iterator[Problem]:
     yield Problem("/", f"checked against the schema of format version {FORMAT_VERSION}")
 
 
-@rule(
-    "RZ-I302",
-    section="7",
-    fix="To open files from strangers, run the validator inside a sandbox of your own.",
-)
+@rule("RZ-I302", section="7", fix="Where protections are missing, open files from strangers in a virtual machine.")
 def isolation_is_named(file: Candidate) -> Iterator[Problem]:
-    """Which protections were not in force while the file was read."""
-    yield Problem(
-        "/",
-        "libhdf5 walked the file inside this process, not in a sandboxed child; signatures are not checked",
-    )
+    """Which protections were in force while the file was walked, and which this system lacks."""
+    if file.raw.isolation is None:  # a draft
+        return
+    landlock, limits = file.raw.isolation["landlock"], file.raw.isolation["limits"]
+    held = ["HDF5 plug-ins off"]
+    held += [f"no access to the system (Landlock {landlock})"] if landlock else []
+    held += [f"limits on {limits}"] if limits else []
+    missing = [name for name, there in (("Landlock", landlock), ("resource limits", limits)) if not there]
+    lacking = f"; this system lacks {' and '.join(missing)}" if missing else ""
+    yield Problem("/", f"libhdf5 walked the file in a process of its own: {', '.join(held)}{lacking}")
 
 
 @rule("RZ-I303", section="5.3", fix="None needed.", requires={"RZ-V106"})

@@ -24,6 +24,7 @@ for _id, _section, _fix, _text in (
     ("RZ-S004", "3.1", _FOREIGN, "The superblock has no extension and no driver information."),
     ("RZ-S005", "3.2", _FRESH, "The HDF5 structure can be walked without an error."),
     ("RZ-S006", "3.1", _FOREIGN, "The file is within the size limit."),
+    ("RZ-S007", "7", "Give the path of a bundle, and make sure that you may read it.", "There is a file to read."),
     ("RZ-S010", "3.2", _FOREIGN, "Every link is a hard link."),
     ("RZ-S011", "3.2", _FOREIGN, "Every object is reached by exactly one link."),
     ("RZ-S012", "3.2", _FOREIGN, "Every group and dataset has a name and place that the format knows."),
@@ -45,6 +46,12 @@ for _id, _section, _fix, _text in (
         "3.3",
         _FOREIGN,
         "The root has the two format attributes, short fixed-length strings; nothing else has any.",
+    ),
+    (
+        "RZ-S040",
+        "7",
+        _FOREIGN,
+        "The process that walks the file ends by itself, within its limits of time and memory.",
     ),
 ):
     declare(_id, _text, section=_section, fix=_fix)
