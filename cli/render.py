@@ -77,6 +77,16 @@ def row_progress(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def count_progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield what shows how many of several files are done: a bar on a terminal, nothing elsewhere."""
+    if total < 2:
+        yield lambda done: None
+        return
+    with _bar(label) as update:
+        yield lambda done: update(done, total, f"{done:,} of {total:,}")
+
+
+@contextmanager
 def _bar(label: str) -> Iterator[Callable[[int, int, str], None]]:
     if not sys.stderr.isatty():
         yield lambda done, total, rate: None

@@ -2,29 +2,106 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .errors import exit_on_error
-from .options import BundlePath, Json
-from .render import emit, plain
+from .options import Json, TrustedKeys, TrustFile
+from .render import count_progress, plain
 
 if TYPE_CHECKING:
-    from rosetta.schemas.reports import ValidationReport
+    from rosetta.schemas.reports import ValidationReport, ValidationSummary
 
 
-def validate(bundle: BundlePath, json: Json = False) -> None:
-    """Check a bundle's form, meaning and danger.
+class ReportFormat(StrEnum):
+    """What a report is written as."""
 
-    Exit code: 0 valid, 1 errors, 2 there is no such file, 3 unsupported version, 4 unsafe or no HDF5 file.
+    text = "text"
+    json = "json"
+    sarif = "sarif"
+    junit = "junit"
+
+
+def validate(
+    bundles: Annotated[
+        list[str], typer.Argument(metavar="B.h5…", help="Bundles; - reads their paths from stdin, one on a line.")
+    ],
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as errors.")] = False,
+    select: Annotated[
+        list[str] | None, typer.Option(metavar="RZ-…", help="Report rules whose id begins so; may be repeated.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="RZ-…", help="Leave out rules whose id begins so; may be repeated.")
+    ] = None,
+    trusted_key: TrustedKeys = None,
+    trust_file: TrustFile = None,
+    format: Annotated[ReportFormat, typer.Option(help="What the report is written as.")] = ReportFormat.text,
+    json: Json = False,
+) -> None:
+    """Check bundles' form, meaning and danger.
+
+    Exit code: 0 valid, 1 errors (or warnings with --strict), 2 unreadable, 3 unsupported version, 4 unsafe or no
+    bundle at all, 5 the process that looked at it had to be stopped. Of several files, the highest.
     """
     with exit_on_error():
-        from rosetta.verbs.validate import validate as run
+        from rosetta.bundle import sandbox
 
-        report = run(bundle)
-        emit(report, as_json=json, text=lambda: _show(report))
-        raise typer.Exit(report.exit_code)
+        sandbox.prepare()  # it loads HDF5 while this process loads the rules
+        paths = _paths(bundles)
+        from rosetta.verbs.validate import validate_many
+
+        with count_progress("validating", len(paths)) as on_progress:
+            summary = validate_many(
+                paths, strict=strict, select=select or (), ignore=ignore or (), trusted_keys=trusted_key or (),
+                trust_file=trust_file, on_progress=on_progress,
+            )  # fmt: skip
+        _render(summary, _format(format, json), is_list=bundles != paths or len(paths) > 1)
+        raise typer.Exit(summary.exit_code)
+
+
+def _format(chosen: ReportFormat, json: bool) -> ReportFormat:
+    from rosetta.errors import UsageError
+
+    if json and chosen is not ReportFormat.text:
+        raise UsageError(f"--json and --format {chosen.value} name two formats: leave one out")
+    return ReportFormat.json if json else chosen
+
+
+def _paths(bundles: list[str]) -> list[str]:
+    """Return the files' paths; those on stdin stand in lines, or with zero bytes between them."""
+    from rosetta.errors import UsageError
+
+    if "-" not in bundles:
+        return bundles
+    listed = sys.stdin.buffer.read().decode(errors="surrogateescape")
+    names = listed.split("\0") if "\0" in listed else listed.splitlines()
+    paths = [name for each in bundles for name in (names if each == "-" else [each]) if name]
+    if not paths:
+        raise UsageError("there are no paths on stdin")
+    return paths
+
+
+def _render(summary: ValidationSummary, format: ReportFormat, *, is_list: bool) -> None:
+    if format is ReportFormat.sarif:
+        from .sarif import sarif
+
+        typer.echo(sarif(summary))
+    elif format is ReportFormat.junit:
+        from .junit import junit
+
+        typer.echo(junit(summary))
+    elif format is ReportFormat.json:
+        document = summary if is_list else summary.reports[0]
+        typer.echo(document.model_dump_json(indent=2))
+    else:
+        for report in summary.reports:
+            _show(report)
+        if is_list:
+            n_valid = sum(report.valid for report in summary.reports)
+            typer.echo(f"{n_valid} of {len(summary.reports)} files are valid")
 
 
 def _show(report: ValidationReport) -> None:
@@ -41,7 +118,7 @@ def _show(report: ValidationReport) -> None:
         for name in ("fatal", "error", "warning")
         if (n := sum(each.severity == name for each in report.findings))
     )
-    typer.echo(f"{report.bundle}: {'valid' if report.valid else 'NOT VALID'} ({counts or 'nothing found'})")
+    typer.echo(plain(f"{report.bundle}: {'valid' if report.valid else 'NOT VALID'} ({counts or 'nothing found'})"))
 
 
 def _some(rules: list[str]) -> str:

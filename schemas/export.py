@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rosetta.schemas import reports, run
+from rosetta.schemas import reports, run, signature
 from rosetta.schemas.manifest import Manifest
 from rosetta.schemas.record import Record
 
@@ -14,15 +14,24 @@ DOCUMENTS: dict[str, type[Record]] = {
     "manifest": Manifest,
     "config": run.RunConfig,
     "run": run.RunRecord,
+    "signature": signature.Envelope,
+    "statement": signature.Statement,
+    "trust": signature.TrustFile,
     "train": reports.TrainReport,
     "distill": reports.DistillReport,
     "validate": reports.ValidationReport,
+    "validate-several": reports.ValidationSummary,
+    "rules": reports.RuleCatalogue,
     "inspect": reports.InspectReport,
     "embed": reports.EmbedReport,
     "check": reports.CheckReport,
     "compare": reports.CompareReport,
+    "keygen": signature.KeygenReport,
+    "sign": signature.SignReport,
+    "verify": signature.VerifyReport,
     "demo": reports.DemoReport,
 }
+READ = ("manifest", "config", "run", "signature", "statement", "trust")  # the others are only written
 
 
 def documents() -> dict[str, str]:
@@ -31,7 +40,7 @@ def documents() -> dict[str, str]:
 
 
 def _text(name: str, record: type[Record]) -> str:
-    schema = record.model_json_schema(mode="validation" if name in ("manifest", "config", "run") else "serialization")
+    schema = record.model_json_schema(mode="validation" if name in READ else "serialization")
     _close(schema)
     if name == "manifest":
         _without_null(schema)

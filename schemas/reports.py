@@ -8,6 +8,7 @@ from pydantic import Field
 from rosetta.schemas.manifest import Coverage, Manifest, OriginName
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Share
 from rosetta.schemas.run import AnchorSource, FinalFigures
+from rosetta.schemas.signature import SignedBy
 
 Severity = Literal["fatal", "error", "warning", "info"]
 
@@ -57,14 +58,44 @@ class SkippedRule(Record):
 
 
 class ValidationReport(Record):
-    """`rosetta validate`."""
+    """`rosetta validate` of one file.
+
+    Exit codes: 0 valid, 1 errors (with `strict`, also warnings), 2 unreadable, 3 an unsupported version of the
+    format, 4 unsafe or no bundle at all, 5 the process that looked at it had to be stopped.
+    """
 
     bundle: str
     valid: bool
+    strict: bool
     exit_code: Annotated[int, Field(ge=0, le=5)]
-    schema_version: str | None
+    schema_version: str | None  # that it was held against; null if it was not
     findings: tuple[Finding, ...]
     skipped: tuple[SkippedRule, ...]
+
+
+class ValidationSummary(Record):
+    """`rosetta validate` of several files: the highest exit code, and every report."""
+
+    valid: bool
+    exit_code: Annotated[int, Field(ge=0, le=5)]
+    reports: tuple[ValidationReport, ...]
+
+
+class RuleEntry(Record):
+    """One rule of the catalogue."""
+
+    rule: str
+    severity: Severity
+    text: str
+    fix: str
+    spec_section: str
+    requires: tuple[str, ...]
+
+
+class RuleCatalogue(Record):
+    """`rosetta rules` and `rosetta explain`."""
+
+    rules: tuple[RuleEntry, ...]
 
 
 class Interval(Record):
@@ -82,7 +113,8 @@ class CheckReport(Record):
     fitted: 0 is perfect, 1 is as far as answering with the mean, more is worse. `null` is its mean when the pairing is
     permuted; `p_value` the share of permutations that do at least as well as the true pairing. `origins` are
     those of the bundle's pairs; `spread` is the check latents' variance as a share of the variance of all the
-    sender's latents (null where the bundle does not tell it).
+    sender's latents (null where the bundle does not tell it). `signed_by` are the trusted keys whose signature was
+    checked, none unless one was required.
     """
 
     verdict: Literal["aligned", "not aligned", "not proven"]
@@ -97,6 +129,7 @@ class CheckReport(Record):
     rms_over_sd: NonNegative
     retrieval_top1: Share
     content_id: Sha256
+    signed_by: tuple[SignedBy, ...] = ()
 
 
 class LinearMap(Record):

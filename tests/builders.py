@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rosetta.schemas.manifest import (
     Coverage,
     Creator,
@@ -23,9 +24,13 @@ from rosetta.schemas.manifest import (
     Selection,
 )
 
-from rosetta.bundle import layout
+from rosetta.bundle import Bundle, layout
 from rosetta.bundle.digest import content_digest
 from rosetta.bundle.manifest import as_json
+from rosetta.bundle.private_key import public_half
+from rosetta.bundle.signature import signature_path
+from rosetta.bundle.signing import make_statement, sign_statement, write_signature
+from rosetta.bundle.trust import trust_block
 from rosetta.bundle.writer import make_manifest, write_bundle
 
 SPACE = "space-" + "0123456789abcdef" * 2
@@ -116,3 +121,25 @@ def text_of(document: Manifest | dict[str, Any], *, content_id: bool = True) -> 
     if content_id:
         value = {**value, "content_id": content_digest(value["content"])}
     return rfc8785.dumps(value)
+
+
+def key(number: int = 1) -> Ed25519PrivateKey:
+    """One of several private keys, always the same."""
+    return Ed25519PrivateKey.from_private_bytes(bytes([number] * 32))
+
+
+def sign(path: Path, number: int = 1) -> Path:
+    """Write a bundle if there is none, sign it with a key, and return its path."""
+    if not path.exists():
+        write(path)
+    statement = make_statement(
+        Bundle.open(path), name=path.name, signed="2026-01-02T03:04:05Z", software={"rosetta": "0.1.0"}
+    )
+    write_signature(signature_path(path), sign_statement(statement, key(number)), force=True)
+    return path
+
+
+def trust(path: Path, number: int = 1) -> Path:
+    """Write a trust file that pins a key to the name Alice, and return its path."""
+    path.write_text(trust_block(public_half(key(number), "Alice")))
+    return path

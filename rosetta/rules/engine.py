@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rosetta.bundle.bundle import Bundle
-from rosetta.bundle.manifest import parse_json, validate_schema
+from rosetta.bundle.manifest import Reading, check_version, parse_json, validate_schema
 from rosetta.bundle.reader import RawBundle
+from rosetta.bundle.signature import Found
+from rosetta.bundle.trust import Trust
 from rosetta.schemas.manifest import Manifest
 from rosetta.schemas.reports import Finding, Severity, SkippedRule
 
@@ -29,8 +31,15 @@ class Problem(NamedTuple):
 class Candidate:
     """A file under validation, its layers opened as the rules get to them."""
 
-    def __init__(self, raw: RawBundle) -> None:
+    def __init__(self, raw: RawBundle, *, signature: Found = None, trust: Trust | None = None) -> None:
         self.raw = raw
+        self.signature = signature  # what stands beside the file
+        self.trust = trust  # None: nobody has to have signed it
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether there is no file yet."""
+        return self.raw.isolation is None
 
     @cached_property
     def value(self) -> dict[str, Any]:
@@ -40,10 +49,14 @@ class Candidate:
     @cached_property
     def manifest(self) -> Manifest:
         """The manifest as a record; for rules that require RZ-V106."""
-        problems, manifest = validate_schema(self.raw.manifest or b"")
-        if manifest is None:
-            raise ValueError(problems)
-        return manifest
+        if self.reading.manifest is None:
+            raise ValueError(self.reading.problems)
+        return self.reading.manifest
+
+    @cached_property
+    def reading(self) -> Reading:
+        """The manifest held against the schema; for rules that require RZ-V105."""
+        return validate_schema(self.raw.manifest or b"", minor=check_version(self.raw.attributes)[1])
 
     @cached_property
     def bundle(self) -> Bundle:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from rosetta.bundle import integrity, layout
-from rosetta.bundle.manifest import SUPPORTED_MINOR, check_version, escape, validate_schema
+from rosetta.bundle.manifest import check_version, escape, newer
 from rosetta.errors import BundleError
 from rosetta.rules.engine import Candidate, Problem, rule
 
@@ -61,7 +61,7 @@ def manifest_is_canonical(file: Candidate) -> Iterator[Problem]:
 @rule("RZ-V106", section="5.2", fix=_REWRITE, requires={"RZ-V105"})
 def manifest_fits_its_schema(file: Candidate) -> Iterator[Problem]:
     """Every key, type and bound of the manifest is as in the schema of its version; unknown keys are errors."""
-    for location, message in validate_schema(file.raw.manifest or b"")[0]:
+    for location, message in file.reading.problems:
         yield Problem(location, message)
 
 
@@ -149,12 +149,12 @@ def parents_make_sense(file: Candidate) -> Iterator[Problem]:
         )
 
 
-@rule("RZ-W211", section="8", fix=_UPGRADE, requires={"RZ-V101"})
+@rule("RZ-W211", section="8", fix=_UPGRADE, requires={"RZ-V106"})
 def minor_version_is_known(file: Candidate) -> Iterator[Problem]:
-    """The format's minor version is not newer than the reader."""
+    """The format's minor version is not newer than the reader; of a newer one, unknown keys are left out."""
     _, minor = check_version(file.raw.attributes)
-    if minor > SUPPORTED_MINOR:
-        yield Problem("/", f"format version 1.{minor} is newer than this reader's 1.{SUPPORTED_MINOR}")
+    if minor > layout.MINOR:
+        yield Problem("/", newer(minor, file.reading.unknown))
 
 
 @rule("RZ-W212", section="8", fix="None needed: extensions may be ignored.", requires={"RZ-V106"})

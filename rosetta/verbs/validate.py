@@ -1,48 +1,89 @@
-"""Check a bundle's form, meaning and danger: one engine for the library and the command line."""
+"""Check bundles' form, meaning and danger: one engine for the library and the command line."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
 from rosetta.bundle import Bundle
 from rosetta.bundle.reader import RawBundle, read_raw
-from rosetta.errors import IncompatibleError, UnsafeFileError
+from rosetta.bundle.signature import read_signature
+from rosetta.bundle.trust import Trust
+from rosetta.errors import IncompatibleError, SourceError, UnsafeFileError, UsageError
 from rosetta.rules import Candidate, Problem, catalogue, run
 from rosetta.rules.engine import finding
 from rosetta.schemas.manifest import FORMAT_VERSION
-from rosetta.schemas.reports import Finding, SkippedRule, ValidationReport
+from rosetta.schemas.reports import Finding, SkippedRule, ValidationReport, ValidationSummary
+from rosetta.verbs.verify import Paths, trust_if_any
 
-VALID, INVALID, UNSUPPORTED, UNSAFE = 0, 1, 3, 4
+VALID, INVALID, UNREADABLE, UNSUPPORTED, UNSAFE, STOPPED = range(6)
+UNREADABLE_RULE, VERSION_RULE, STOPPED_RULE = "RZ-S007", "RZ-V101", "RZ-S040"
 
 
-def validate(path: str | PathLike[str]) -> ValidationReport:
-    """Return every problem of the bundle at `path`.
+def validate(
+    path: str | PathLike[str],
+    *,
+    strict: bool = False,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    trusted_keys: Paths = (),
+    trust_file: str | PathLike[str] | None = None,
+) -> ValidationReport:
+    """Return every problem of the file at `path`; whatever stands there gets a report.
+
+    Parameters
+    ----------
+    strict : bool
+        Let warnings make a bundle invalid, as errors do.
+    select, ignore : sequences of str
+        Beginnings of rule ids, such as ``RZ-W`` or ``RZ-W203``: report only these rules, and not those.
+        Fatal rules are always reported.
+    trusted_keys, trust_file : optional
+        As in `rosetta.verify`: where one is given, the bundle must be signed by one of these keys.
 
     Raises
     ------
-    SourceError
-        If there is no such file or it cannot be read; whatever can be read gets a report.
+    UsageError
+        For a beginning that no rule has, or one of fatal rules in `ignore`.
+    SandboxError
+        If this system cannot start the process that looks at bundles.
     """
-    return validate_file(Path(path))[0]
+    return _validate(Path(path), _chosen(select, ignore), trust_if_any(trusted_keys, trust_file), strict=strict)
 
 
-def validate_file(path: Path) -> tuple[ValidationReport, RawBundle | None]:
-    """Return the report and, unless the file is unsafe, what was read."""
+def _validate(path: Path, chosen: frozenset[str], trust: Trust | None, *, strict: bool) -> ValidationReport:
     try:
-        raw = read_raw(path)
-    except UnsafeFileError as error:
-        return _unsafe(path, error), None
-    findings, skipped = run(Candidate(raw))
-    broken = {each.rule for each in findings if each.severity == "error"}
-    exit_code = UNSUPPORTED if "RZ-V101" in broken else INVALID if broken else VALID
-    version = None if exit_code == UNSUPPORTED else FORMAT_VERSION
-    return _report(path, exit_code, version, findings, skipped), raw
+        report, _ = _examine(path, trust)
+    except SourceError as error:
+        report = _fatal(path, UNREADABLE, Problem("/", str(error)), UNREADABLE_RULE)
+    return _judged(report, chosen, strict=strict)
+
+
+def validate_many(
+    paths: Iterable[str | PathLike[str]],
+    *,
+    strict: bool = False,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    trusted_keys: Paths = (),
+    trust_file: str | PathLike[str] | None = None,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> ValidationSummary:
+    """Return the reports of several files, and the highest of their exit codes."""
+    chosen, trust = _chosen(select, ignore), trust_if_any(trusted_keys, trust_file)
+    reports = []
+    for number, path in enumerate(paths, start=1):
+        reports.append(_validate(Path(path), chosen, trust, strict=strict))
+        on_progress(number)
+    exit_code = max((report.exit_code for report in reports), default=VALID)
+    return ValidationSummary(valid=exit_code == VALID, exit_code=exit_code, reports=tuple(reports))
 
 
 def open_valid(path: Path) -> Bundle:
     """Open a bundle that breaks no rule, or raise IncompatibleError with the errors."""
-    report, raw = validate_file(path)
+    report, raw = _examine(path)
     errors = [f for f in report.findings if f.severity in ("fatal", "error")]
     if errors or raw is None:
         listed = "\n  - ".join(f"{f.rule} at {f.location}: {f.message}" for f in errors[:5])
@@ -50,21 +91,66 @@ def open_valid(path: Path) -> Bundle:
     return Bundle.from_raw(raw)
 
 
-def _unsafe(path: Path, error: UnsafeFileError) -> ValidationReport:
+def _examine(path: Path, trust: Trust | None = None) -> tuple[ValidationReport, RawBundle | None]:
+    """Return the report of every rule and, unless the file is unsafe, what was read."""
+    try:
+        raw = read_raw(path)
+    except UnsafeFileError as error:
+        code = STOPPED if error.rule == STOPPED_RULE else UNSAFE
+        return _fatal(path, code, Problem(error.location, error.message), error.rule), None
+    findings, skipped = run(Candidate(raw, signature=read_signature(path), trust=trust))
+    is_known = VERSION_RULE not in {each.rule for each in findings}
+    version = FORMAT_VERSION if is_known else None
+    return _report(path, VALID if is_known else UNSUPPORTED, version, findings, skipped), raw
+
+
+def _fatal(path: Path, code: int, problem: Problem, rule: str) -> ValidationReport:
     rules = {rule.id: rule for rule in catalogue()}
-    findings = [finding(rules[error.rule], Problem(error.location, error.message))]
-    skipped = [SkippedRule(rule=id, reason=f"stopped at {error.rule}") for id, rule in rules.items() if rule.check]
-    return _report(path, UNSAFE, None, findings, skipped)
+    skipped = [SkippedRule(rule=id, reason=f"stopped at {rule}") for id, each in rules.items() if each.check]
+    return _report(path, code, None, [finding(rules[rule], problem)], skipped)
 
 
 def _report(
-    path: Path, exit_code: int, version: str | None, findings: list[Finding], skipped: list[SkippedRule]
+    path: Path, exit_code: int, version: str | None, findings: Sequence[Finding], skipped: Sequence[SkippedRule]
 ) -> ValidationReport:
     return ValidationReport(
-        bundle=str(path),
-        valid=exit_code == VALID,
+        bundle=os.fsencode(path).decode("utf-8", "replace"),  # a name may be no text at all
+        valid=False,
+        strict=False,
         exit_code=exit_code,
         schema_version=version,
         findings=tuple(findings),
         skipped=tuple(skipped),
     )
+
+
+def _judged(report: ValidationReport, chosen: frozenset[str], *, strict: bool) -> ValidationReport:
+    """Return the report on the chosen rules, with its verdict."""
+    kept = tuple(f for f in report.findings if f.rule in chosen)
+    left_out = sorted({f.rule for f in report.findings} - chosen)
+    wrong = {"error", "warning"} if strict else {"error"}
+    exit_code = report.exit_code or (INVALID if any(f.severity in wrong for f in kept) else VALID)
+    unselected = tuple(SkippedRule(rule=id, reason="its findings were not asked for") for id in left_out)
+    return report.model_copy(
+        update={
+            "valid": exit_code == VALID,
+            "strict": strict,
+            "exit_code": exit_code,
+            "findings": kept,
+            "skipped": report.skipped + unselected,
+        }
+    )
+
+
+def _chosen(select: Sequence[str], ignore: Sequence[str]) -> frozenset[str]:
+    """Return the ids of the rules to report."""
+    severities = {rule.id: rule.severity for rule in catalogue()}
+    for beginning in (*select, *ignore):
+        if not any(id.startswith(beginning) for id in severities):
+            raise UsageError(f"no rule's id begins with {beginning!r}; see: rosetta rules")
+    always = {id for id, severity in severities.items() if severity == "fatal"} | {VERSION_RULE}
+    for beginning in ignore:
+        if silenced := sorted(id for id in always if id.startswith(beginning)):
+            raise UsageError(f"{beginning!r} would silence {silenced[0]}: what stops the reading is always reported")
+    wanted = {id for id in severities if not select or id.startswith(tuple(select))}
+    return frozenset(always | {id for id in wanted if not id.startswith(tuple(ignore))})

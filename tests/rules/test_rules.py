@@ -18,7 +18,8 @@ from rosetta.schemas.reports import ValidationReport
 from rosetta.bundle import layout
 from rosetta.bundle.manifest import as_json, canonical, parse_json
 from rosetta.bundle.reader import RawBundle, read_raw
-from rosetta.errors import IncompatibleError, SourceError
+from rosetta.bundle.signature import signature_path
+from rosetta.errors import IncompatibleError
 from rosetta.rules import Rule, catalogue
 from rosetta.rules.engine import declare
 from rosetta.verbs.validate import open_valid, validate
@@ -26,6 +27,7 @@ from tests import builders
 
 EXTRA = "/preprocessing/0.extra"  # a place where an array may stand
 SIZE_LIMIT = 2**20  # lowered for the triggers, so that a small file is above it
+UNSIGNED = "RZ-W201"  # almost every file here
 N_PAIRS = builders.N_ANCHORS + builders.N_CHECKS
 RULES = {rule.id: rule for rule in catalogue()}
 
@@ -110,6 +112,21 @@ def _one_array_less(path: Path) -> None:
     builders.write_raw(path, {name: array for name, array in values.items() if name != layout.WEIGHTS}, text)
 
 
+def _with_signature(change: Callable[[bytes], bytes]) -> Trigger:
+    """Sign the valid bundle and change the bytes of the signature file."""
+
+    def trigger(path: Path) -> None:
+        signature = signature_path(builders.sign(path))
+        signature.write_bytes(change(signature.read_bytes()))
+
+    return trigger
+
+
+def _resigned(path: Path) -> None:
+    builders.sign(builders.write(path, title="Another"))
+    builders.write(path)
+
+
 def _with(array: np.ndarray, at: object, value: Any) -> np.ndarray:
     changed = array.copy()
     changed[at] = value
@@ -153,6 +170,7 @@ TRIGGERS: dict[str, Trigger] = {
     "RZ-S004": _from_bytes(lambda data: data[:48] + bytes(8) + data[56:]),
     "RZ-S005": _from_bytes(lambda data: data.replace(b"SNOD", b"XNOD", 1)),
     "RZ-S006": _from_bytes(lambda data: data.ljust(SIZE_LIMIT + 1, b"\0")),
+    "RZ-S007": lambda path: path.mkdir(),
     "RZ-S010": _from_hdf5(lambda file: file.update({EXTRA: h5py.SoftLink(layout.LATENTS)})),
     "RZ-S011": _from_hdf5(lambda file: file.update({EXTRA: file[layout.LATENTS]})),
     "RZ-S012": _from_hdf5(lambda file: file.update({"/pairs/extra": 1.0})),
@@ -193,6 +211,10 @@ TRIGGERS: dict[str, Trigger] = {
     "RZ-V124": _from_json(lambda document: document.update(requires=["time travel"])),
     "RZ-V126": _from_manifest(input=_input(axis_names=("height",))),
     "RZ-V127": _from_arrays(lambda values: {EXTRA: np.zeros(3)}),
+    "RZ-V128": _with_signature(lambda text: text[:-2]),
+    "RZ-V129": _resigned,
+    "RZ-V130": lambda path: builders.trust(builders.sign(path).with_name("trust.toml"), 2),
+    "RZ-W201": builders.write,
     "RZ-W202": _from_manifest(citation=None),
     "RZ-W203": _from_manifest(terms_of_use=None, origins=_origins("decoded", N_PAIRS)),
     "RZ-W204": _from_arrays(lambda values: {layout.INPUTS: _with(values[layout.INPUTS], 3, values[layout.INPUTS][2])}),
@@ -208,10 +230,13 @@ TRIGGERS: dict[str, Trigger] = {
     "RZ-I301": builders.write,
     "RZ-I302": builders.write,
     "RZ-I303": builders.write,
+    "RZ-I304": builders.sign,
 }
 
 # rule → why no file on this machine breaks it
-WITHOUT_TRIGGER: dict[str, str] = {}
+WITHOUT_TRIGGER: dict[str, str] = {
+    "RZ-S040": "no file is known that crashes the walk or holds it up; test_sandbox.py breaks the walk itself",
+}
 
 # rule → rules that a file which breaks it breaks as well
 COMPANIONS = {"RZ-W209": {"RZ-W203"}}  # both miss the terms of use
@@ -249,22 +274,25 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Trigger]
 
     def report(trigger: Trigger) -> ValidationReport:
         trigger(tmp_path / "bundle.h5")
-        return validate(tmp_path / "bundle.h5")
+        trust = tmp_path / "trust.toml"
+        return validate(tmp_path / "bundle.h5", trust_file=trust if trust.exists() else None)
 
     return report
 
 
 @pytest.fixture(scope="module")
 def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return builders.write(tmp_path_factory.mktemp("valid") / "bundle.h5")
+    return builders.sign(tmp_path_factory.mktemp("valid") / "bundle.h5")
 
 
 def _exit_code(rule: str) -> int:
-    return 3 if rule == "RZ-V101" else {"fatal": 4, "error": 1, "warning": 0, "info": 0}[RULES[rule].severity]
+    special = {"RZ-S007": 2, "RZ-V101": 3, "RZ-S040": 5}
+    return special.get(rule) or {"fatal": 4, "error": 1, "warning": 0, "info": 0}[RULES[rule].severity]
 
 
 def _broken(report: ValidationReport) -> set[str]:
-    return {finding.rule for finding in report.findings if finding.severity != "info"}
+    found = {finding.rule for finding in report.findings if finding.severity != "info"}
+    return found - {UNSIGNED}
 
 
 @pytest.mark.parametrize("rule", catalogue(), ids=RULES)
@@ -286,7 +314,8 @@ def test_the_file_that_breaks_a_rule_is_found(rule: str, found: Callable[[Trigge
     assert finding.location.startswith("/")
     assert finding.message
     assert (finding.fix, finding.spec_section) == (RULES[rule].fix, RULES[rule].section)
-    assert _broken(report) == ({rule} | COMPANIONS.get(rule, set()) if RULES[rule].severity != "info" else set())
+    expected = {rule} | COMPANIONS.get(rule, set()) if RULES[rule].severity != "info" else set()
+    assert _broken(report) == expected - {UNSIGNED}
     assert (report.exit_code, report.valid) == (_exit_code(rule), _exit_code(rule) == 0)
 
 
@@ -369,9 +398,12 @@ def test_the_schema_version_is_named_unless_the_file_has_an_unknown_one(
     assert versions == {"RZ-I301": "1.0", "RZ-V101": None, "RZ-S001": None}
 
 
-def test_a_file_that_cannot_be_read_gets_no_report(tmp_path: Path):
-    with pytest.raises(SourceError, match="there is no bundle"):
-        validate(tmp_path / "missing.h5")
+@pytest.mark.parametrize("place", ["missing.h5", "\0", "x" * 300, "file/in/file", ""])
+def test_a_file_that_cannot_be_read_gets_a_report_too(place: str, tmp_path: Path):
+    report = validate(tmp_path / place)
+
+    assert [finding.rule for finding in report.findings] == ["RZ-S007"]
+    assert (report.exit_code, report.valid) == (2, False)
 
 
 def test_a_bundle_with_warnings_opens_as_valid(tmp_path: Path):

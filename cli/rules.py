@@ -1,0 +1,61 @@
+"""`rosetta rules` and `rosetta explain`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .errors import exit_on_error
+from .options import Json
+from .render import emit, facts
+
+if TYPE_CHECKING:
+    from rosetta.schemas.reports import RuleCatalogue
+
+
+def rules(
+    beginning: Annotated[str, typer.Argument(metavar="[RZ-…]", help="Only rules whose id begins so.")] = "RZ-",
+    json: Json = False,
+) -> None:
+    """List what `rosetta validate` checks."""
+    with exit_on_error():
+        from rosetta.verbs.rules import rules as run
+
+        listed = run(beginning)
+        emit(listed, as_json=json, text=lambda: _list(listed))
+
+
+def explain(
+    rule: Annotated[str, typer.Argument(metavar="RZ-V111", help="A rule's id.")],
+    json: Json = False,
+) -> None:
+    """Say what a rule means, and what to do when a bundle breaks it."""
+    with exit_on_error():
+        from rosetta.verbs.rules import explain as run
+
+        found = run(rule)
+        emit(found, as_json=json, text=lambda: _explain(found))
+
+
+def _list(listed: RuleCatalogue) -> None:
+    for rule in listed.rules:
+        typer.echo(f"{rule.rule}  {rule.severity:<7}  {rule.text}")
+
+
+def _explain(found: RuleCatalogue) -> None:
+    meanings = {
+        "fatal": "the file is not read any further",
+        "error": "the bundle is not valid",
+        "warning": "the bundle is valid (not with --strict), but somebody should know",
+        "info": "for your information",
+    }
+    for rule in found.rules:
+        facts([
+            ("rule", rule.rule),
+            ("what holds", rule.text),
+            ("if it does not", f"{rule.severity}: {meanings[rule.severity]}"),
+            ("what to do", rule.fix),
+            ("looked at after", ", ".join(rule.requires) or "nothing else"),
+            ("specification", f"section {rule.spec_section}"),
+        ])  # fmt: skip
