@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from rosetta.bundle.confine import confine
 from rosetta.errors import UnsafeFileError
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 4.0
 IDLE_S = 120.0  # a warden that nobody asks anything ends by itself
 
 

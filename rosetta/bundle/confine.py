@@ -9,7 +9,7 @@ import resource
 import struct
 import sys
 
-CPU_S = 5
+CPU_S = 4
 MEMORY = 2**29  # on top of what the process has already
 
 _CREATE_RULESET, _RESTRICT_SELF, _NO_NEW_PRIVILEGES = 444, 446, 38  # the same on every Linux architecture

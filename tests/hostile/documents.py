@@ -1,0 +1,76 @@
+"""Bytes that are no manifest, whatever stands around them, by the rule that each ends in."""
+
+from __future__ import annotations
+
+from rosetta.bundle.manifest import MAX_DEPTH
+
+NOT_JSON = {
+    "nothing": b"",
+    "text": b"rosetta",
+    "array": b"[]",
+    "string": b'"a"',
+    "number": b"1",
+    "only null": b"null",
+    "open": b'{"a":1',
+    "open string": b'{"a',
+    "two objects": b"{}{}",
+    "trailing comma": b'{"a":1,}',
+    "single quotes": b"{'a':1}",
+    "comment": b'{"a":1}//',
+    "line break in a string": b'{"a":"\n"}',
+    "bare escape": b'{"a":"\\x41"}',
+    "leading zero": b'{"a":01}',
+    "Latin 1": '{"a":"ü"}'.encode("latin-1"),
+    "UTF-16": '{"a":1}'.encode("utf-16"),
+    "byte order mark": b"\xef\xbb\xbf{}",
+    "surrogate bytes": b'{"a":"\xed\xa0\x80"}',
+    "overlong": b'{"a":"\xc0\xaf"}',
+    "zero byte": b'{"a":1}\0',
+    "deep arrays": b'{"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}",
+    "deep objects": b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1),
+    "absurdly deep": b'{"a":' + b"[" * 1_000_000,
+    "deep after a string": b'{"a":"\\\\","b":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}",
+}
+
+AMBIGUOUS = {
+    "duplicate key": b'{"a":1,"a":2}',
+    "same value twice": b'{"a":1,"a":1}',
+    "duplicate through an escape": b'{"a":1,"\\u0061":2}',
+    "duplicate below": b'{"a":[{"b":1,"b":2}]}',
+    "null": b'{"a":null}',
+    "null below": b'{"a":[1,{"b":null}]}',
+    "NaN": b'{"a":NaN}',
+    "Infinity": b'{"a":Infinity}',
+    "minus Infinity": b'{"a":[-Infinity]}',
+    "overflowing number": b'{"a":1e999}',
+    "2^53": b'{"a":9007199254740992}',
+    "-2^53": b'{"a":-9007199254740992}',
+    "2^53 + 1": b'{"a":9007199254740993}',
+    "-2^53 - 1": b'{"a":-9007199254740993}',
+    "2^64": b'{"a":18446744073709551616}',
+    "integer of a million digits": b'{"a":' + b"9" * 1_000_000 + b"}",
+    "lone high surrogate": b'{"a":"\\ud800"}',
+    "lone low surrogate": b'{"a":"x\\udc00"}',
+    "surrogates in reverse": b'{"a":"\\udc00\\ud800"}',
+    "lone surrogate in a key": b'{"\\ud800":1}',
+}
+
+NOT_CANONICAL = {
+    "space": b'{"a": 1}',
+    "space before": b' {"a":1}',
+    "line break after": b'{"a":1}\n',
+    "order": b'{"b":1,"a":2}',
+    "order below": b'{"a":{"c":1,"b":2}}',
+    "order of UTF-16": '{"\ufb33":1,"\U0001f600":2}'.encode(),
+    "escaped letter": b'{"a":"\\u0061"}',
+    "escaped slash": b'{"a":"\\/"}',
+    "upper-case escape": b'{"a":"\\u001F"}',
+    "surrogate pair": b'{"a":"\\ud83d\\ude00"}',
+    "decimal point": b'{"a":1.0}',
+    "exponent": b'{"a":1e2}',
+    "upper-case exponent": b'{"a":1E-7}',
+    "exponent without a sign": b'{"a":1e30}',
+    "too many digits": b'{"a":0.10000000000000001}',
+    "minus zero": b'{"a":-0}',
+    "minus zero point zero": b'{"a":-0.0}',
+}
