@@ -94,9 +94,7 @@ LINKS = {
     "link to itself": lambda file: link(file, EXTRA, h5py.SoftLink(EXTRA)),
     "external link": lambda file: link(file, EXTRA, h5py.ExternalLink(SYSTEM_FILE, "/")),
     "soft link for a group": lambda file: link(file, "/space", h5py.SoftLink("/pairs")),
-    "soft link above the pairs": lambda file: (
-        file.move("/pairs", "/zz") or link(file, "/pairs", h5py.SoftLink("/zz"))
-    ),
+    "soft link above the pairs": lambda file: file.move("/pairs", "/zz") or link(file, "/pairs", h5py.SoftLink("/zz")),
     "external link for the pairs": lambda file: link(file, "/pairs", h5py.ExternalLink("other.h5", "/pairs")),
     "soft link for the manifest": lambda file: link(file, "/manifest", h5py.SoftLink("/pairs/latents")),
 }
