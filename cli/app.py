@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import check, compare, demo, distill, embed, inspect, schema, train, validate
+from . import check, compare, demo, distill, embed, inspect, keygen, rules, schema, sign, train, validate, verify
 
 app = typer.Typer(
     name="rosetta",
@@ -40,7 +40,12 @@ app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("distill")(distill.distill)
 app.command("validate")(validate.validate)
+app.command("rules")(rules.rules)
+app.command("explain")(rules.explain)
 app.command("inspect")(inspect.inspect)
+app.command("keygen")(keygen.keygen)
+app.command("sign")(sign.sign)
+app.command("verify")(verify.verify)
 app.command("embed")(embed.embed)
 app.command("check")(check.check)
 app.command("compare")(compare.compare)

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import exit_on_error
-from .options import BundlePath, Device, DeviceOption, Json, Model, Seed
+from .options import (
+    BundlePath,
+    Device,
+    DeviceOption,
+    Json,
+    Model,
+    RequireSignature,
+    Seed,
+    TrustedKeys,
+    TrustFile,
+    trust_options,
+)
 from .render import emit, facts, note, row_progress
 
 if TYPE_CHECKING:
@@ -21,19 +32,23 @@ def check(
         float,
         typer.Option(help="Largest unexplained variance that counts as aligned, at its interval's upper end."),
     ] = 0.5,
+    require_signature: RequireSignature = False,
+    trusted_key: TrustedKeys = None,
+    trust_file: TrustFile = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
     json: Json = False,
 ) -> None:
     """Prove on a bundle's check pairs that MODEL is in its latent space.
 
-    Exit code: 0 aligned, 1 not aligned or not proven, 2 unusable input.
+    Exit code: 0 aligned, 1 not aligned or not proven, or no required signature, 2 unusable input.
     """
     with exit_on_error():
         from rosetta.verbs.check import check as run
 
+        trust = trust_options(require_signature, trusted_key, trust_file)
         with row_progress(f"checking {model.name}"):
-            report = run(model, bundle, threshold=threshold, seed=seed, device=device.value)
+            report = run(model, bundle, threshold=threshold, seed=seed, device=device.value, **trust)
         emit(report, as_json=json, text=lambda: _show(report))
         if "observed" not in report.origins:
             note("note: these check pairs are not data; real items agree less well than they do")
@@ -43,11 +58,12 @@ def check(
 def _show(report: CheckReport) -> None:
     missed = report.unexplained_variance
     spread = "" if report.spread is None else f"; they span {report.spread:.0%} of the variance of the sender's latents"
-    facts([
+    rows = [
         ("verdict", f"{report.verdict.upper()}: {report.reason}"),
         ("check pairs", f"{report.n_checks} {'/'.join(report.origins)}, never trained on{spread}"),
         ("unexplained variance", f"{missed.value:.4f} (95 %: {missed.low:.4f} to {missed.high:.4f}; best is 0)"),
         ("permuted pairing", f"{report.null:.2f} on average (p = {report.p_value:.4f})"),
         ("error", f"{report.rms_over_sd:.3f} of the space's standard deviation"),
         ("retrieval", f"{report.retrieval_top1:.0%} of check pairs are nearest to their own stored latent"),
-    ])  # fmt: skip
+    ]  # fmt: skip
+    facts(rows + [("signed by", f"{signer.name} ({signer.key})") for signer in report.signed_by])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,3 +35,50 @@ Seed = Annotated[
 DeviceOption = Annotated[Device, typer.Option(help="Where numbers are computed.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that is there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="A file with the key's passphrase, one line; else it is asked for on a terminal."
+    ),
+]
+TrustedKeys = Annotated[
+    list[Path] | None,
+    typer.Option("--trusted-key", metavar="KEY.pub", help="A public key that you trust; may be repeated."),
+]
+TrustFile = Annotated[
+    Path | None,
+    typer.Option("--trust-file", metavar="FILE", help="A TOML file of the keys that you trust, with names."),
+]
+RequireSignature = Annotated[
+    bool,
+    typer.Option(
+        "--require-signature", help="Refuse a bundle that no trusted key signed; needs the keys or their file."
+    ),
+]
+
+
+def trust_options(required: bool, trusted_key: list[Path] | None, trust_file: Path | None) -> dict[str, Any]:
+    """Return whom a signature is required of, as arguments of a verb, or raise UsageError."""
+    from rosetta.errors import UsageError
+
+    given = bool(trusted_key) or trust_file is not None
+    if required and not given:
+        raise UsageError(
+            "--require-signature does not say by whom: pass --trust-file FILE or --trusted-key KEY.pub too"
+        )
+    if given and not required:
+        name = "--trusted-key" if trusted_key else "--trust-file"
+        raise UsageError(f"{name} without --require-signature has no effect: pass both, or leave it out")
+    return {"trusted_keys": trusted_key or (), "trust_file": trust_file}
+
+
+def read_passphrase_file(path: Path | None) -> str | None:
+    """Return the passphrase in a file, if one is given."""
+    from rosetta.bundle.private_key import read_passphrase
+
+    return None if path is None else read_passphrase(path)
+
+
+def is_terminal() -> bool:
+    """Whether somebody is there to be asked."""
+    return sys.stdin is not None and sys.stdin.isatty()

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .errors import exit_on_error
-from .options import Data, Device, DeviceOption, Features, Force, Json, Seed
+from .options import (
+    Data,
+    Device,
+    DeviceOption,
+    Features,
+    Force,
+    Json,
+    RequireSignature,
+    Seed,
+    TrustedKeys,
+    TrustFile,
+    trust_options,
+)
 from .render import emit, facts, note, training_progress
 
 if TYPE_CHECKING:
@@ -30,6 +42,9 @@ def train(
         list[Path] | None,
         typer.Option(metavar="B.h5", help="Train in this bundle's latent space; may be repeated."),
     ] = None,
+    require_signature: RequireSignature = False,
+    trusted_key: TrustedKeys = None,
+    trust_file: TrustFile = None,
     latent_dim: Annotated[
         int | None,
         typer.Option(min=1, max=65_536, help="Latent dimensions.", show_default="the bundle's, or 8"),
@@ -91,6 +106,7 @@ def train(
         }
         from rosetta.verbs.train import train as run
 
+        trust = trust_options(require_signature, trusted_key, trust_file)
         notes: list[str] = []
         with training_progress(f"training {output.name}") as on_progress:
             report = run(
@@ -98,6 +114,7 @@ def train(
                 output,
                 anchors=anchors or (),
                 features=features,
+                **trust,
                 force=force,
                 on_progress=on_progress,
                 on_note=notes.append,
@@ -121,7 +138,8 @@ def _show(report: TrainReport, tolerance: float) -> None:
         ),
     ]
     for source in report.anchors:
-        rows.append(("anchors", f"{source.n_pairs} pairs of {source.content_id[:12]}…"))
+        signers = ", signed by " + ", ".join(each.name for each in source.signed_by) if source.signed_by else ""
+        rows.append(("anchors", f"{source.n_pairs} pairs of {source.content_id[:12]}…{signers}"))
     if final.anchor_rms is not None:
         rows.append(
             (

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from rosetta.verbs.distill import distill
     from rosetta.verbs.embed import embed, latents_of
     from rosetta.verbs.inspect import inspect
+    from rosetta.verbs.sign import keygen, sign
     from rosetta.verbs.train import train
     from rosetta.verbs.validate import validate
+    from rosetta.verbs.verify import verify
 
 _HOMES = {
     "AnchorLoss": "rosetta.objectives.anchors",
@@ -36,9 +38,12 @@ _HOMES = {
     "distill": "rosetta.verbs.distill",
     "embed": "rosetta.verbs.embed",
     "inspect": "rosetta.verbs.inspect",
+    "keygen": "rosetta.verbs.sign",
     "latents_of": "rosetta.verbs.embed",
+    "sign": "rosetta.verbs.sign",
     "train": "rosetta.verbs.train",
     "validate": "rosetta.verbs.validate",
+    "verify": "rosetta.verbs.verify",
 }
 
 __all__ = [
@@ -50,9 +55,12 @@ __all__ = [
     "distill",
     "embed",
     "inspect",
+    "keygen",
     "latents_of",
+    "sign",
     "train",
     "validate",
+    "verify",
 ]
 
 

@@ -1,16 +1,17 @@
-"""Results appear whole or not at all: a temporary neighbour, fsync, rename."""
+"""Results appear whole or not at all: a temporary neighbour, fsync, rename. Small inputs are read within bounds."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rosetta.errors import OutputError
+from rosetta.errors import OutputError, SourceError
 
 RUN_MARK = "run.json"  # a folder with this file is ours, and --force may replace it
 
@@ -45,10 +46,11 @@ def check_output(path: Path, *, force: bool, suffix: str | None = None) -> None:
 
 
 @contextmanager
-def atomic_file(path: Path, *, force: bool) -> Iterator[Path]:
+def atomic_file(path: Path, *, force: bool, mode: int | None = None) -> Iterator[Path]:
     """Yield a temporary neighbour of `path`; on success it is synced and becomes `path`, else it is removed.
 
-    Without `force`, a file that has appeared at `path` meanwhile is kept, and OutputError raised.
+    Without `force`, a file that has appeared at `path` meanwhile is kept, and OutputError raised. Only the user
+    can read it until it has its name; then those whom `mode` lets, or else the umask.
     """
     with _output_errors(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
@@ -57,7 +59,7 @@ def atomic_file(path: Path, *, force: bool) -> Iterator[Path]:
         try:
             yield temporary
             _sync(temporary)
-            temporary.chmod(0o666 & ~_umask())
+            temporary.chmod(0o666 & ~_umask() if mode is None else mode)
             if force:
                 temporary.replace(path)
             else:
@@ -92,6 +94,36 @@ def atomic_folder(path: Path, *, force: bool) -> Iterator[Path]:
                     shutil.rmtree(old, ignore_errors=True)
                 else:
                     old.rename(path)
+
+
+def read_small(path: Path, *, limit: int, what: str) -> bytes:
+    """Return all bytes of a regular file of at most `limit` bytes.
+
+    Nothing but a regular file is read from, so that a pipe cannot keep the reader waiting.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    SourceError
+        If it is something else, too large, or cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise SourceError(f"{path} is no regular file, but {what} is one")
+            with open(descriptor, "rb", closefd=False) as file:
+                data = file.read(limit + 1)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise SourceError(f"{path} could not be read ({error.strerror}): expected {what}") from error
+    if len(data) > limit:
+        raise SourceError(f"{path} is larger than {limit:,} bytes, and {what} never is")
+    return data
 
 
 def _place(temporary: Path, path: Path) -> None:

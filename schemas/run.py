@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from rosetta.schemas.manifest import PreprocessingStep
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Shape, SpaceId, Text
+from rosetta.schemas.signature import SignedBy
 
 PositiveFloat = Annotated[float, Field(gt=0)]
 
@@ -53,6 +54,7 @@ class AnchorSource(Record):
 
     content_id: Sha256
     n_pairs: Positive  # anchor pairs; the bundle's check pairs never enter a training
+    signed_by: tuple[SignedBy, ...] = ()  # whose signature was checked; nobody's unless one was required
 
 
 class FinalFigures(Record):

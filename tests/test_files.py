@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rosetta.errors import OutputError
-from rosetta.files import atomic_file, atomic_folder, check_output
+from rosetta.errors import OutputError, SourceError
+from rosetta.files import atomic_file, atomic_folder, check_output, read_small
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path):
@@ -38,6 +38,35 @@ def test_a_result_can_be_read_by_whom_the_umask_lets(tmp_path: Path):
 
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
     assert (tmp_path / "b").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_secret_is_for_its_owner_whatever_the_umask(tmp_path: Path):
+    before = os.umask(0)
+    try:
+        with atomic_file(tmp_path / "a", force=True, mode=0o600) as file:
+            assert file.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_small_file_is_read_up_to_its_limit_and_nothing_else_is_waited_for(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"1234")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+
+    assert read_small(tmp_path / "file", limit=4, what="a number") == b"1234"
+    with pytest.raises(FileNotFoundError):
+        read_small(tmp_path / "none", limit=4, what="a number")
+    for name, limit, words in (
+        ("file", 3, "larger than 3 bytes, and a number never is"),
+        ("pipe", 4, "no regular file, but a number is one"),
+        (".", 4, "no regular file"),
+        ("loop", 4, "could not be read"),
+    ):
+        with pytest.raises(SourceError, match=words):
+            read_small(tmp_path / name, limit=limit, what="a number")
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

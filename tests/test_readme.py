@@ -43,10 +43,14 @@ def toured(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, di
 def test_the_tours_commands_do_what_they_say(toured: tuple[Path, dict[str, str]]):
     folder, printed = toured
 
-    assert set(printed) == {"train", "distill", "inspect", "validate", "check", "embed", "compare"}
+    assert set(printed) == {
+        "train", "distill", "inspect", "validate", "check", "embed", "compare", "keygen", "sign", "verify",
+    }  # fmt: skip
     assert "1024 anchors and 32 checks (1056 decoded)" in printed["inspect"]
     assert "valid" in printed["validate"]
     assert "ALIGNED" in printed["check"]
+    assert "VERIFIED: signed by Alice, Lab A" in printed["verify"]
+    assert "signed by             Alice, Lab A" in printed["check"]
     assert np.load(folder / "bob-latents.npy").shape == (896, 8)
 
 

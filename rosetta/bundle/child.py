@@ -35,7 +35,8 @@ def serve(connection: socket.socket) -> None:
             request, descriptors, _, _ = socket.recv_fds(connection, 64, 2)
             if not request:
                 return
-            connection.sendall(_supervise(*descriptors, connection) + b"\n")
+            file, reply = descriptors
+            connection.sendall(_supervise(file, reply, connection) + b"\n")
 
 
 def _supervise(file: int, reply: int, connection: socket.socket) -> bytes:

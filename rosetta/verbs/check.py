@@ -19,6 +19,7 @@ from rosetta.models.vae import encode_array
 from rosetta.rules.meaning import LEAST_CHECKS, LEAST_SPREAD
 from rosetta.schemas.reports import CheckReport, Interval
 from rosetta.verbs.validate import open_valid
+from rosetta.verbs.verify import Paths, signers_of, trust_if_any
 
 THRESHOLD = 0.5
 LARGEST_P_VALUE = 0.01
@@ -31,6 +32,8 @@ def check(
     threshold: float = THRESHOLD,
     seed: int = 0,
     device: str = "auto",
+    trusted_keys: Paths = (),
+    trust_file: str | PathLike[str] | None = None,
 ) -> CheckReport:
     """Return a verdict on whether a run's model is in the bundle's latent space.
 
@@ -42,6 +45,8 @@ def check(
         The bundle that the space is known from.
     threshold : float
         Largest unexplained variance, at the upper end of its 95 % interval, that counts as aligned.
+    trusted_keys, trust_file : optional
+        As in `verify`: where one is given, the bundle must be signed by one of these keys.
 
     Notes
     -----
@@ -53,13 +58,16 @@ def check(
     Raises
     ------
     RosettaError
-        If the bundle has fewer than eight check pairs, or does not fit the model.
+        If the bundle has fewer than eight check pairs, or does not fit the model; SignatureError if it is not
+        signed by a trusted key where there are any.
     """
     if not 0 < threshold <= 1:
         raise UsageError(f"--threshold is {threshold:g}; expected a share of variance above 0 and up to 1")
     where = resolve_device(device)
+    trust = trust_if_any(trusted_keys, trust_file)
     checkpoint = load_run(Path(model))
     pairs = open_valid(Path(bundle))
+    signers = signers_of(bundle, pairs, trust)
     _refuse_differences(checkpoint, pairs)
     stored = pairs.check_latents
     if len(stored) < LEAST_CHECKS:
@@ -68,7 +76,8 @@ def check(
             "ask the sender to distil with --checks 32"
         )
     found, _ = encode_array(checkpoint.model, pairs.check_inputs, device=where)
-    return _judge(pairs, found, threshold, np.random.default_rng(seed))
+    report = _judge(pairs, found, threshold, np.random.default_rng(seed))
+    return report.model_copy(update={"signed_by": signers})
 
 
 def _judge(pairs: Bundle, found: Floats, threshold: float, rng: np.random.Generator) -> CheckReport:

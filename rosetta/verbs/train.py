@@ -12,6 +12,7 @@ import torch
 
 from rosetta.arrays import Array, resolve_device
 from rosetta.bundle import Bundle
+from rosetta.errors import UsageError
 from rosetta.files import check_output
 from rosetta.models.checkpoint import save_run, weights_digest
 from rosetta.models.vae import VAE, build_vae
@@ -19,12 +20,14 @@ from rosetta.objectives.anchors import AnchorLoss
 from rosetta.objectives.elbo import AnchoredELBO
 from rosetta.schemas.reports import TrainReport
 from rosetta.schemas.run import AnchorSource, DataSummary, FinalFigures, RunRecord, TrainSettings
+from rosetta.schemas.signature import SignedBy
 from rosetta.training.loop import Epoch, Means, Progress, evaluate, fit
 from rosetta.verbs.configure import check_bounds, configure, prepare_items, refuse_idle_settings, split_items
 from rosetta.verbs.prepare import Features, Prepared
 from rosetta.verbs.settings import check_settings
 from rosetta.verbs.software import now, versions
 from rosetta.verbs.validate import open_valid
+from rosetta.verbs.verify import Paths, signers_of, trust_if_any
 
 UNUSUAL_VALUE = 20.0  # beyond this, inputs are probably raw numbers that were meant to be scaled
 MISSED = 1.25  # times the tolerance: a held weight ends a little above or below
@@ -36,6 +39,8 @@ def train(
     *,
     anchors: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
     features: Features = None,
+    trusted_keys: Paths = (),
+    trust_file: str | PathLike[str] | None = None,
     force: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_note: Callable[[str], None] = lambda note: None,
@@ -53,6 +58,8 @@ def train(
         Bundles of one latent space. Their preprocessing is repeated on the data.
     features : str or sequence of str, optional
         Names of the features, or where they stand; needed where a bundle names its own.
+    trusted_keys, trust_file : optional
+        As in `verify`: where one is given, every bundle must be signed by one of these keys.
     force : bool
         Replace a run folder that is there.
     on_progress : callable
@@ -71,15 +78,20 @@ def train(
     Raises
     ------
     RosettaError
-        For settings, data, bundles or outputs that cannot be used; nothing is left behind then.
+        For settings, data, bundles or outputs that cannot be used, or signatures that are refused (SignatureError);
+        nothing is left behind then.
     """
     chosen = check_settings(TrainSettings, settings)
     folder = Path(output)
     check_output(folder, force=force)
     device = resolve_device(chosen.device)
     refuse_idle_settings(chosen, has_anchors=bool(anchors))
-    paths = [anchors] if isinstance(anchors, str | PathLike) else anchors
+    paths = [anchors] if isinstance(anchors, str | PathLike) else list(anchors)
+    trust = trust_if_any(trusted_keys, trust_file)
+    if trust is not None and not paths:
+        raise UsageError("keys to trust have no effect without --anchors: pass a bundle, or leave them out")
     bundles = [open_valid(Path(path)) for path in paths]
+    signers = [signers_of(path, bundle, trust) for path, bundle in zip(paths, bundles, strict=True)]
     items = prepare_items(data, bundles, features, chosen)
     config, step_arrays = configure(items, bundles, chosen)
     model = build_vae(config)
@@ -105,7 +117,7 @@ def train(
     )
     means = evaluate(objective, measured, n_dims=config.latent_dim, seed=chosen.seed, device=device)
     record = RunRecord(
-        **_lineage(bundles, model),
+        **_lineage(bundles, signers, model),
         created=now(),
         data=DataSummary(
             n_items=len(items.inputs), n_validation=len(held_out), dtype=items.raw_dtype, shape=config.input_shape
@@ -127,7 +139,7 @@ def new_space_id(weights_sha256: str) -> str:
     return "space-" + hashlib.sha256(f"rosetta-space-v1\n{weights_sha256}".encode()).hexdigest()[:32]
 
 
-def _lineage(bundles: list[Bundle], model: VAE) -> dict[str, Any]:
+def _lineage(bundles: list[Bundle], signers: list[tuple[SignedBy, ...]], model: VAE) -> dict[str, Any]:
     """Return the fields of a run's record that say what space the model is in, and from where."""
     digest = weights_digest(model)
     if not bundles:
@@ -138,7 +150,10 @@ def _lineage(bundles: list[Bundle], model: VAE) -> dict[str, Any]:
         "space_id": space.id,
         "space_name": space.name,
         "generation": 1 + max(b.manifest.provenance.generation for b in bundles),
-        "anchors": tuple(AnchorSource(content_id=b.content_id, n_pairs=int(b.is_anchor.sum())) for b in bundles),
+        "anchors": tuple(
+            AnchorSource(content_id=b.content_id, n_pairs=int(b.is_anchor.sum()), signed_by=who)
+            for b, who in zip(bundles, signers, strict=True)
+        ),
         "weights_sha256": digest,
     }
 

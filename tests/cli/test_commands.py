@@ -38,7 +38,7 @@ def test_a_lab_shares_its_space_with_another(run, lab: Lab, tmp_path: Path):
     assert distilled["n_pairs"] == 96
     assert validated.code == 0
     assert inspected["content_id"] == distilled["content_id"]
-    assert anchored["anchors"] == [{"content_id": distilled["content_id"], "n_pairs": 64}]
+    assert anchored["anchors"] == [{"content_id": distilled["content_id"], "n_pairs": 64, "signed_by": []}]
     assert (checked.code, checked.json["verdict"]) == (0, "aligned")
     assert embedded["n_items"] == len(np.load(tmp_path / "z.npy"))
     assert compared["unmapped_distortion"] < 0.3
@@ -49,7 +49,7 @@ KEYS = {
     "distill": "bundle content_id bundle_id n_pairs n_anchors n_checks n_dims coverage",
     "validate": "bundle valid strict exit_code schema_version findings skipped",
     "check": "verdict reason n_checks origins spread unexplained_variance null p_value threshold rms_over_sd"
-    " retrieval_top1 content_id",
+    " retrieval_top1 content_id signed_by",
     "compare": "n_items unmapped_distortion unmapped_interval distortion log_distortion cka procrustes linear_map null",
     "embed": "latents n_items n_dims rows_per_s",
 }
@@ -79,7 +79,7 @@ def test_nested_keys_are_as_promised(run, lab: Lab, tmp_path: Path):
     validated = run("validate", lab.observed, "--json").json
 
     assert list(trained["final"]) == ["elbo", "reconstruction", "kl", "anchor_rms"]
-    assert list(trained["anchors"][0]) == ["content_id", "n_pairs"]
+    assert list(trained["anchors"][0]) == ["content_id", "n_pairs", "signed_by"]
     assert list(checked["unexplained_variance"]) == ["value", "low", "high"]
     assert list(validated["findings"][0]) == ["rule", "severity", "location", "message", "fix", "spec_section"]
 
@@ -268,7 +268,7 @@ def test_a_bug_is_called_one(run, lab: Lab, monkeypatch: pytest.MonkeyPatch):
     def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("rosetta.verbs.validate.validate", broken)
+    monkeypatch.setattr("rosetta.verbs.validate.validate_many", broken)
 
     result = run("validate", lab.observed)
 

@@ -1,0 +1,51 @@
+"""`rosetta sign`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .errors import exit_on_error
+from .options import BundlePath, Json, PassphraseFile, is_terminal, read_passphrase_file
+from .render import emit, facts, note
+
+if TYPE_CHECKING:
+    from rosetta.schemas.signature import SignReport
+
+
+def sign(
+    bundle: BundlePath,
+    key: Annotated[
+        Path,
+        typer.Option(metavar="KEY", help="Your private Ed25519 key: rosetta keygen's or ssh-keygen's, or PEM."),
+    ],
+    passphrase_file: PassphraseFile = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Start anew if there is a signature, dropping those of others.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Sign a bundle: leaves B.h5.sig.json beside it, or adds your signature to the others there."""
+    with exit_on_error():
+        from rosetta.verbs.sign import sign as run
+
+        notes: list[str] = []
+        passphrase = read_passphrase_file(passphrase_file) or (_ask if is_terminal() else None)
+        report = run(bundle, key=key, passphrase=passphrase, force=force, on_note=notes.append)
+        for each in notes:
+            note(f"note: {each}")
+        emit(report, as_json=json, text=lambda: _show(report))
+
+
+def _ask() -> str:
+    return str(typer.prompt("Passphrase of the key", hide_input=True, err=True))
+
+
+def _show(report: SignReport) -> None:
+    facts([
+        ("signature", f"{report.signature} ({report.n_signatures} signature{'s' * (report.n_signatures != 1)})"),
+        ("bundle id", report.bundle_id),
+        ("key", report.key),
+    ])  # fmt: skip

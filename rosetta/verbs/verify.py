@@ -1,0 +1,107 @@
+"""Find out who signed a bundle, of those who are trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+
+from rosetta.bundle import Bundle
+from rosetta.bundle.signature import Signature, count_others, read_signature, signed_by
+from rosetta.bundle.trust import Trust, read_trust
+from rosetta.errors import BundleError, SignatureError
+from rosetta.schemas.signature import SignedBy, VerifyReport
+
+DIGEST_RULES = {"RZ-V111", "RZ-V112"}
+
+Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
+
+
+def verify(
+    bundle: str | PathLike[str], *, trusted_keys: Paths = (), trust_file: str | PathLike[str] | None = None
+) -> VerifyReport:
+    """Return who of the trusted signed a bundle; whoever else may have signed it does not count.
+
+    The bundle is opened and every digest in it checked, then the signature beside it.
+
+    Parameters
+    ----------
+    bundle : path
+        The bundle; its signature stands beside it, in ``bundle.sig.json``.
+    trusted_keys : path or sequence of paths
+        Public Ed25519 keys, OpenSSH or PEM, one in each file. Their comments are the signers' names.
+    trust_file : path, optional
+        A TOML file that pins keys to names.
+
+    Returns
+    -------
+    VerifyReport
+        With at least one signer.
+
+    Raises
+    ------
+    SignatureError
+        If the signature is refused; its `reason` is a word for programs.
+    RosettaError
+        If bundle, keys or trust file cannot be used.
+    """
+    path, trust = Path(bundle), trust_of(trusted_keys, trust_file)
+    try:
+        opened = Bundle.open(path)
+    except BundleError as error:
+        if error.rule in DIGEST_RULES:
+            raise SignatureError(
+                "altered_bundle", f"the bundle was altered or damaged after it was made, {error}: get it anew"
+            ) from error
+        raise
+    found = read_signature(path)
+    signers = signed_by(found, bundle_id=opened.bundle_id, content_id=opened.content_id, trust=trust)
+    return VerifyReport(
+        bundle=str(path),
+        verified=True,
+        reason=None,
+        message="signed by " + ", ".join(f"{signer.name} ({signer.key})" for signer in signers),
+        signers=signers,
+        n_others=count_others(found, trust),
+        title=opened.manifest.provenance.title,
+        signed=found.statement.predicate.signed if isinstance(found, Signature) else None,
+        content_id=opened.content_id,
+        bundle_id=opened.bundle_id,
+    )
+
+
+def judge(
+    bundle: str | PathLike[str], *, trusted_keys: Paths = (), trust_file: str | PathLike[str] | None = None
+) -> VerifyReport:
+    """Return what `verify` returns; where it refuses the signature, a report that says so and why."""
+    try:
+        return verify(bundle, trusted_keys=trusted_keys, trust_file=trust_file)
+    except SignatureError as error:
+        refused = {"bundle": str(bundle), "verified": False, "reason": error.reason, "message": str(error)}
+        return VerifyReport.model_validate(refused)
+
+
+def trust_of(trusted_keys: Paths, trust_file: str | PathLike[str] | None) -> Trust:
+    """Return the keys in public key files and a trust file, or raise UsageError if there are none."""
+    return read_trust(None if trust_file is None else Path(trust_file), map(Path, _listed(trusted_keys)))
+
+
+def trust_if_any(trusted_keys: Paths, trust_file: str | PathLike[str] | None) -> Trust | None:
+    """Return the keys that a signature is required of, or None if no file is given."""
+    files = _listed(trusted_keys)
+    return trust_of(files, trust_file) if files or trust_file is not None else None
+
+
+def _listed(paths: Paths) -> list[str | PathLike[str]]:
+    return [paths] if isinstance(paths, str | PathLike) else list(paths)
+
+
+def signers_of(path: str | PathLike[str], bundle: Bundle, trust: Trust | None) -> tuple[SignedBy, ...]:
+    """Return who signed the bundle that was read from `path`, or raise SignatureError; nobody, if nobody has to."""
+    if trust is None:
+        return ()
+    try:
+        found = read_signature(Path(path))
+        return signed_by(found, bundle_id=bundle.bundle_id, content_id=bundle.content_id, trust=trust)
+    except SignatureError as error:
+        raise SignatureError(error.reason, f"{path}: {error}") from error
