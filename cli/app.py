@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated
 
 import typer
 
-from . import check, compare, demo, distill, embed, inspect, keygen, rules, schema, sign, train, validate, verify
+from . import (
+    check,
+    compare,
+    demo,
+    distill,
+    embed,
+    inspect,
+    keygen,
+    migrate,
+    rules,
+    schema,
+    sign,
+    train,
+    validate,
+    verify,
+)
 
 app = typer.Typer(
     name="rosetta",
@@ -39,22 +55,24 @@ def _options(
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("distill")(distill.distill)
+app.command("inspect")(inspect.inspect)
 app.command("validate")(validate.validate)
 app.command("rules")(rules.rules)
 app.command("explain")(rules.explain)
-app.command("inspect")(inspect.inspect)
-app.command("keygen")(keygen.keygen)
-app.command("sign")(sign.sign)
-app.command("verify")(verify.verify)
 app.command("embed")(embed.embed)
 app.command("check")(check.check)
 app.command("compare")(compare.compare)
+app.command("keygen")(keygen.keygen)
+app.command("sign")(sign.sign)
+app.command("verify")(verify.verify)
+app.command("migrate")(migrate.migrate)
 app.add_typer(schema.app, name="schema")
 
 
 def main() -> None:
     """Run the command line."""
-    from .errors import exit_on_error
+    from .errors import exit_on_error, show_warning
 
-    with exit_on_error():
+    with warnings.catch_warnings(), exit_on_error():
+        warnings.showwarning = show_warning
         app()

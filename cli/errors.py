@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import typer
 
+from .render import plain
+
 INTERRUPTED = 130
 READER_LEFT = 141  # as for a command that the pipe's signal ends: no verdict
 BUG = 70  # an error of ours, not of the user
@@ -48,6 +50,11 @@ def exit_on_error() -> Iterator[None]:
             f"Please report it, with what {TRACEBACK}=1 shows for the same command",
             BUG,
         )
+
+
+def show_warning(message: Warning | str, *place: object) -> None:
+    """Print a warning as a note, without the place in the code that it comes from."""
+    typer.echo(f"note: {plain(str(message))}", err=True)
 
 
 def _stop(message: str, code: int) -> None:

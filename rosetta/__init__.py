@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rosetta.verbs.distill import distill
     from rosetta.verbs.embed import embed, latents_of
     from rosetta.verbs.inspect import inspect
+    from rosetta.verbs.migrate import migrate
     from rosetta.verbs.sign import keygen, sign
     from rosetta.verbs.train import train
     from rosetta.verbs.validate import validate
@@ -40,6 +41,7 @@ _HOMES = {
     "inspect": "rosetta.verbs.inspect",
     "keygen": "rosetta.verbs.sign",
     "latents_of": "rosetta.verbs.embed",
+    "migrate": "rosetta.verbs.migrate",
     "sign": "rosetta.verbs.sign",
     "train": "rosetta.verbs.train",
     "validate": "rosetta.verbs.validate",
@@ -57,6 +59,7 @@ __all__ = [
     "inspect",
     "keygen",
     "latents_of",
+    "migrate",
     "sign",
     "train",
     "validate",

@@ -23,6 +23,7 @@ DOCUMENTS: dict[str, type[Record]] = {
     "validate-several": reports.ValidationSummary,
     "rules": reports.RuleCatalogue,
     "inspect": reports.InspectReport,
+    "migrate": reports.MigrateReport,
     "embed": reports.EmbedReport,
     "check": reports.CheckReport,
     "compare": reports.CompareReport,

@@ -173,6 +173,17 @@ class CompareReport(Record):
     null: CompareNull
 
 
+class MigrateReport(Record):
+    """`rosetta migrate`; `output` is null if the bundle has the newest version already, and nothing was written."""
+
+    bundle: str
+    output: str | None
+    from_version: str
+    to_version: str
+    content_id: Sha256
+    bundle_id: Sha256
+
+
 class EmbedReport(Record):
     """`rosetta embed`."""
 
@@ -182,8 +193,25 @@ class EmbedReport(Record):
     rows_per_s: NonNegative
 
 
+class SignatureState(Record):
+    """Whether somebody stands behind a bundle, as far as the file beside it and the given keys tell.
+
+    `unverified` is a well-formed signature for this bundle that was held against no key; `refused` is one that is
+    malformed, for another bundle, or by no key that was given. `signers` are the trusted keys whose signature was
+    checked.
+    """
+
+    state: Literal["unsigned", "unverified", "verified", "refused"]
+    signers: tuple[SignedBy, ...] = ()
+    message: str
+
+
 class InspectReport(Record):
-    """`rosetta inspect`."""
+    """`rosetta inspect`.
+
+    Ranges are of the finite values, smallest and largest, and null where there is none; `posterior_sd` is smallest,
+    median and largest. What may be missing from a bundle is null where it is.
+    """
 
     bundle: str
     content_id: Sha256
@@ -192,8 +220,13 @@ class InspectReport(Record):
     n_pairs: Positive
     n_anchors: Count
     n_checks: Count
-    input_range: tuple[float, float]
-    latent_range: tuple[float, float]
+    input_range: tuple[float, float] | None
+    latent_range: tuple[float, float] | None
+    n_nonfinite: Count  # NaN or infinity among the numbers of inputs and latents
+    posterior_sd: tuple[float, float, float] | None
+    weight_range: tuple[float, float] | None
+    total_sd: NonNegative | None  # of the space: the root of the sum of its variances
+    signature: SignatureState
     manifest: Manifest
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import rfc8785
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from rosetta.bundle import layout
 from rosetta.errors import BundleError
@@ -62,7 +63,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
     ------
     BundleError
         RZ-V103 if the bytes are not UTF-8 or not a JSON object, or nested too deep; RZ-V104 for a
-        duplicate key, null, NaN or infinity, an integer beyond 2^53 − 1 or a lone surrogate.
+        duplicate key, null, NaN or infinity, an integer beyond 2^53 − 1, a lone surrogate or U+0000.
     """
     return _read(data)[0]
 
@@ -89,7 +90,7 @@ def validate_schema(data: bytes, *, minor: int = layout.MINOR) -> Reading:
     try:
         return Reading([], Manifest.model_validate_json(data), [])
     except ValidationError as error:
-        errors = error.errors(include_url=False)
+        errors = _without_echoes(error.errors(include_url=False))
     found = [(_pointer(e["loc"]), _message(e["msg"], e["input"])) for e in errors]
     if minor <= layout.MINOR or any(e["type"] != "extra_forbidden" for e in errors):
         return Reading(found, None, [])
@@ -98,6 +99,17 @@ def validate_schema(data: bytes, *, minor: int = layout.MINOR) -> Reading:
         _remove(value, each["loc"])
     known = validate_schema(json.dumps(value).encode())
     return known._replace(unknown=[pointer for pointer, _ in found])
+
+
+def _without_echoes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out that an array is too short where that only means that its entries have problems of their own."""
+    places = [each["loc"] for each in errors]
+    return [
+        each
+        for each in errors
+        if each["type"] != "too_short"
+        or not any(len(p) > len(each["loc"]) and p[: len(each["loc"])] == each["loc"] for p in places)
+    ]
 
 
 def _remove(value: Any, place: tuple[int | str, ...]) -> None:
@@ -132,8 +144,8 @@ def _read(data: bytes) -> tuple[dict[str, Any], bytes]:
         raise _problem("RZ-V103", f"it is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise _problem("RZ-V103", f"it is a JSON {type(value).__name__}, not an object")
-    if (where := _find_null(value)) is not None:
-        raise BundleError("RZ-V104", f"{layout.MANIFEST}#{where}", "it is null; what is absent is left out")
+    if (found := _find_unsayable(value)) is not None:
+        raise BundleError("RZ-V104", f"{layout.MANIFEST}#{found[0]}", found[1])
     try:
         return value, rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeError) as error:
@@ -169,11 +181,21 @@ def _check_depth(text: str) -> None:
         raise _problem("RZ-V103", f"it is nested {deepest} deep; {MAX_DEPTH} is the most")
 
 
-def _find_null(value: Any, pointer: str = "") -> str | None:
-    """Return the JSON pointer of the first null, so that a document has one way only to say that a thing is absent."""
+def _find_unsayable(value: Any, pointer: str = "") -> tuple[str, str] | None:
+    """Return where the first null or U+0000 is, and what is wrong with it.
+
+    Without null there is one way only to say that a thing is absent; at U+0000, some languages end a text.
+    """
+    if value is None:
+        return pointer, "it is null; what is absent is left out"
+    if isinstance(value, str) and "\0" in value:
+        return pointer, "it holds the character U+0000, at which some languages end a text"
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    found = (_find_null(child, f"{pointer}/{escape(key)}") for key, child in children)
-    return pointer if value is None else next((where for where in found if where is not None), None)
+    for key, child in children:
+        place = f"{pointer}/{escape(key)}"
+        if found := _find_unsayable(key, place) or _find_unsayable(child, place):
+            return found
+    return None
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

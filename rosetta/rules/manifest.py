@@ -48,7 +48,7 @@ def manifest_is_json(file: Candidate) -> Iterator[Problem]:
 
 @rule("RZ-V104", section="5.1", fix=_REWRITE, requires={"RZ-V103"})
 def manifest_is_unambiguous(file: Candidate) -> Iterator[Problem]:
-    """The manifest has no duplicate key, null, NaN or infinity, integer beyond 2^53 − 1, or lone surrogate."""
+    """The manifest has no duplicate key, null, NaN or infinity, integer beyond 2^53 − 1, lone surrogate or U+0000."""
     yield from _parse_problem(file, "RZ-V104")
 
 

@@ -44,7 +44,8 @@ def signer_is_trusted(file: Candidate) -> Iterator[Problem]:
         yield from _problems(trust_problems(file.signature, file.trust))
 
 
-@rule("RZ-W201", section="9", fix="Sign with `rosetta sign`; a receiver asks the sender for the signature file.")
+@rule("RZ-W201", section="9", fix="Sign with `rosetta sign`; a receiver asks the sender for the signature file.",
+      requires={"RZ-V101"})  # fmt: skip
 def signature_is_there(file: Candidate) -> Iterator[Problem]:
     """The bundle is signed: there is a signature file beside it."""
     if file.signature is None and not file.is_draft:

@@ -53,6 +53,8 @@ AMBIGUOUS = {
     "lone low surrogate": b'{"a":"x\\udc00"}',
     "surrogates in reverse": b'{"a":"\\udc00\\ud800"}',
     "lone surrogate in a key": b'{"\\ud800":1}',
+    "U+0000": b'{"a":"x\\u0000y"}',
+    "U+0000 in a key": b'{"a\\u0000":1}',
 }
 
 NOT_CANONICAL = {

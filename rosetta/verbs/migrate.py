@@ -1,0 +1,65 @@
+"""Bring a bundle to the newest version of the format."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import rfc8785
+
+from rosetta.bundle import layout
+from rosetta.bundle.digest import manifest_digest
+from rosetta.bundle.manifest import check_version, parse_json, validate_schema
+from rosetta.bundle.migrate import Contents
+from rosetta.bundle.migrate import migrate as apply_steps
+from rosetta.bundle.writer import write_bundle
+from rosetta.errors import IncompatibleError
+from rosetta.files import check_output
+from rosetta.schemas.reports import MigrateReport
+from rosetta.verbs.validate import open_valid
+
+
+def migrate(bundle: str | PathLike[str], output: str | PathLike[str], *, force: bool = False) -> MigrateReport:
+    """Write the bundle in the newest version of the format, unless it has that already; then nothing is written.
+
+    Parameters
+    ----------
+    bundle : path
+        A valid bundle of any version that this reader knows.
+    output : path
+        Where the new bundle goes. A signature of the old one does not carry over.
+    force : bool
+        Replace an output that is there.
+
+    Raises
+    ------
+    IncompatibleError
+        If the bundle is not valid, or newer than this reader.
+    OutputError
+        If the output cannot be written.
+    """
+    path, target = Path(bundle), Path(output)
+    check_output(target, force=force, suffix=".h5")
+    opened = open_valid(path)
+    document = parse_json(opened.manifest_bytes)
+    version = check_version({"format": document["format"], "format_version": document["format_version"]})
+    if version > (layout.MAJOR, layout.MINOR):
+        raise IncompatibleError(
+            f"{path} has format version {document['format_version']}, newer than this reader's "
+            f"{layout.MAJOR}.{layout.MINOR}: use a newer version of Rosetta"
+        )
+    contents, newest = apply_steps(Contents(document, opened.arrays), version)
+    text = opened.manifest_bytes
+    if newest != version:
+        problems, manifest, _ = validate_schema(rfc8785.dumps(contents.document), minor=newest[1])
+        if manifest is None:
+            raise IncompatibleError(f"{path} cannot be brought to the newest version: {problems[0]}")
+        text = write_bundle(target, manifest, contents.arrays, force=force)
+    return MigrateReport(
+        bundle=str(path),
+        output=str(target) if newest != version else None,
+        from_version=document["format_version"],
+        to_version=f"{newest[0]}.{newest[1]}",
+        content_id=contents.document["content_id"],
+        bundle_id=manifest_digest(text),
+    )
