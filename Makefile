@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TREE := $(VENV)/tree# the packages as they are installed, for mypy
 
-.PHONY: demo test slow check format lint types doctests generated generate benchmarks lock clean
+.PHONY: demo test slow check format lint types doctests generated generate benchmarks lock tools clean
 
 demo: $(READY)
 	$(BIN)/rosetta demo --force
@@ -42,6 +42,7 @@ format: $(READY)
 
 benchmarks: $(READY)
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.training
 
 # torch first and alone: what depends on it then finds it there, and fetches no other build
@@ -61,6 +62,12 @@ lock:
 	$(VENV)/lock/bin/python -m pip install --quiet --no-build-isolation -e ".[dev]"
 	$(VENV)/lock/bin/python -m pip freeze --exclude-editable --all | grep -v '^pip==' | sed 's/+cpu$$//' > requirements.lock
 	rm -rf $(VENV)/lock
+
+# readers in other languages are tested where their tools are: Debian's names for them
+tools:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends hdf5-tools r-base-core r-cran-hdf5r r-cran-jsonlite r-cran-openssl
+	npm ci --silent --no-audit --no-fund --prefix spec/readers
 
 clean:
 	rm -rf $(VENV) rosetta-demo build dist *.egg-info

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 import typer
 
@@ -52,7 +53,14 @@ def exit_on_error() -> Iterator[None]:
         )
 
 
-def show_warning(message: Warning | str, *place: object) -> None:
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Print a warning as a note, without the place in the code that it comes from."""
     typer.echo(f"note: {plain(str(message))}", err=True)
 

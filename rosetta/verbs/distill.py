@@ -15,6 +15,7 @@ from rosetta.bundle import layout
 from rosetta.bundle.digest import manifest_digest
 from rosetta.bundle.manifest import canonical
 from rosetta.bundle.reader import RawBundle
+from rosetta.bundle.signature import signature_path
 from rosetta.bundle.writer import make_manifest, write_bundle
 from rosetta.errors import IncompatibleError, SelectionError, UsageError
 from rosetta.files import check_output
@@ -114,6 +115,8 @@ def distill(
     )
     _check_result(manifest, arrays, on_note)
     text = write_bundle(path, manifest, arrays, force=force)
+    if (signature := signature_path(path)).exists():
+        on_note(f"{signature.name} is of the bundle that was replaced: sign the new one with rosetta sign --force")
     return DistillReport(
         bundle=str(output),
         content_id=manifest.content_id,

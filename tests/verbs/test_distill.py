@@ -15,6 +15,7 @@ from rosetta.models.checkpoint import load_run
 from rosetta.models.vae import encode_array
 from rosetta.sources import read_items
 from rosetta.verbs.describe import parse_creator
+from tests import builders
 from tests.conftest import Lab
 
 SIGNED = {"license": "CC-BY-4.0", "title": "Digits", "creators": ["Alice"]}
@@ -196,3 +197,15 @@ def test_a_creator_is_a_name_with_particulars():
     assert (creator.name, creator.affiliation, creator.orcid) == (
         "Ada Lovelace", "Analytical Engines", "0000-0002-1825-0097",
     )  # fmt: skip
+
+
+def test_the_signature_of_a_bundle_that_was_replaced_is_pointed_out(lab: Lab, tmp_path: Path):
+    words = {"license": "CC0-1.0", "title": "Digits", "creators": ["Alice"], "pairs": 8, "checks": 8}
+    path, notes = tmp_path / "b.h5", []
+    rosetta.distill(lab.run, lab.train, path, **words)
+    builders.sign(path)
+
+    rosetta.distill(lab.run, lab.train, path, **words, seed=1, force=True, on_note=notes.append)
+
+    assert any("b.h5.sig.json is of the bundle that was replaced" in note for note in notes)
+    assert {f.rule for f in rosetta.validate(path).findings if f.severity == "error"} == {"RZ-V129"}
