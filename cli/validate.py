@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .errors import exit_on_error
-from .options import Json, TrustedKeys, TrustFile
+from .options import Features, Json, TrustedKeys, TrustFile
 from .render import count_progress, plain
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ def validate(
     ] = None,
     trusted_key: TrustedKeys = None,
     trust_file: TrustFile = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Your own run: hold the bundle against it as well.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(metavar="DATA", help="Your own items, the same.")] = None,
+    features: Features = None,
     format: Annotated[ReportFormat, typer.Option(help="What the report is written as.")] = ReportFormat.text,
     json: Json = False,
 ) -> None:
@@ -56,7 +62,7 @@ def validate(
         with count_progress("validating", len(paths)) as on_progress:
             summary = validate_many(
                 paths, strict=strict, select=select or (), ignore=ignore or (), trusted_keys=trusted_key or (),
-                trust_file=trust_file, on_progress=on_progress,
+                trust_file=trust_file, model=model, data=data, features=features, on_progress=on_progress,
             )  # fmt: skip
         _render(summary, _format(format, json), is_list=bundles != paths or len(paths) > 1)
         raise typer.Exit(summary.exit_code)

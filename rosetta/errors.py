@@ -17,6 +17,10 @@ class SourceError(RosettaError):
     """Data that cannot be read, or that is not an array of items."""
 
 
+class UnreadableError(SourceError):
+    """A path at which there is no file that could be a bundle."""
+
+
 class OutputError(RosettaError):
     """A result that cannot be written."""
 

@@ -16,6 +16,11 @@ from rosetta.errors import OutputError, SourceError
 RUN_MARK = "run.json"  # a folder with this file is ours, and --force may replace it
 
 
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return a path as text for a report; the bytes of a name need not be any."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def check_output(path: Path, *, force: bool, suffix: str | None = None) -> None:
     """Refuse an output that cannot or must not be written, before any work is done for it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -29,14 +30,20 @@ def toured(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, di
     arrays = np.load(lab.folder / "digits.npz")
     np.savez(folder / "rosetta-demo" / "alice.npz", train=arrays["train"], held_out=arrays["held_out"])
     np.savez(folder / "rosetta-demo" / "bob.npz", train=arrays["bob"], held_out=arrays["bob"][:50])
-    printed = {}
+    (folder / "bin").mkdir()
+    (folder / "bin" / "rosetta").write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    (folder / "bin" / "rosetta").chmod(0o755)
+    environment = os.environ | {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    printed: dict[str, str] = {}
     for block in _blocks("sh"):
         for line in block.replace("\\\n", " ").strip().splitlines():
-            name, *arguments = shlex.split(line)
-            assert name == "rosetta"
-            result = subprocess.run([*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-            assert result.returncode == 0, (line, result.stderr)
-            printed[arguments[0]] = result.stdout
+            result = subprocess.run(
+                ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
+            )
+            assert result.returncode == 0, (line, result.stdout, result.stderr)
+            verbs = re.findall(r"\brosetta ([a-z]+)", line)
+            assert len(verbs) == 1
+            printed[verbs[0]] = printed.get(verbs[0], "") + result.stdout
     return folder, printed
 
 
@@ -44,7 +51,7 @@ def test_the_tours_commands_do_what_they_say(toured: tuple[Path, dict[str, str]]
     folder, printed = toured
 
     assert set(printed) == {
-        "train", "distill", "inspect", "validate", "check", "embed", "compare", "keygen", "sign", "verify",
+        "train", "distill", "inspect", "validate", "check", "embed", "compare", "keygen", "sign", "verify", "rules",
     }  # fmt: skip
     assert "1024 anchors and 32 checks (1056 decoded)" in printed["inspect"]
     assert "valid" in printed["validate"]

@@ -40,8 +40,9 @@ MAX_OBJECTS = 256
 MAX_PATH = 255  # characters
 MAX_RANK = 32
 
-_STEP_ARRAY = re.compile(r"/preprocessing/[A-Za-z0-9_.-]+")
-_EXTENSION_ARRAY = re.compile(r"/ext/[a-z0-9-]+(\.[a-z0-9-]+)+/[A-Za-z0-9_.-]+")
+_NAME = r"(?!\.{1,2}$)[A-Za-z0-9_.-]+"  # HDF5 takes . and .. for places
+_STEP_ARRAY = re.compile(rf"/preprocessing/{_NAME}")
+_EXTENSION_ARRAY = re.compile(rf"/ext/[a-z0-9-]+(\.[a-z0-9-]+)+/{_NAME}")
 _GROUP = re.compile(r"/(pairs|space|preprocessing|ext|ext/[a-z0-9-]+(\.[a-z0-9-]+)+)")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rosetta.bundle import layout
-from rosetta.errors import SourceError, UnsafeFileError
+from rosetta.errors import SourceError, UnreadableError, UnsafeFileError
 
 BLOCK = 2**20
 HAS_SEALS = hasattr(os, "memfd_create")
@@ -33,8 +33,10 @@ def snapshot(path: Path) -> Iterator[Snapshot]:
 
     Raises
     ------
-    SourceError
+    UnreadableError
         If there is no such file or it cannot be read.
+    SourceError
+        If there is no room for a copy of it.
     UnsafeFileError
         RZ-S006 if it is larger than a bundle may be.
     """
@@ -54,15 +56,15 @@ def _opened(path: Path) -> Iterator[int]:
         # not blocking: opening a pipe that nobody writes to would never return
         source = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise SourceError(f"there is no bundle {path}: check the path, or the folder that you are in") from error
+        raise UnreadableError(f"there is no bundle {path}: check the path, or the folder that you are in") from error
     except (OSError, ValueError) as error:
-        raise SourceError(f"{path} could not be read ({getattr(error, 'strerror', None) or error})") from error
+        raise UnreadableError(f"{path} could not be read ({getattr(error, 'strerror', None) or error})") from error
     try:
         mode = os.fstat(source).st_mode
         if stat.S_ISDIR(mode):
-            raise SourceError(f"{path} is a folder, but a bundle is a file")
+            raise UnreadableError(f"{path} is a folder, but a bundle is a file")
         if not stat.S_ISREG(mode):
-            raise SourceError(f"{path} is no regular file, but a bundle is one")
+            raise UnreadableError(f"{path} is no regular file, but a bundle is one")
         yield source
     finally:
         os.close(source)
@@ -88,7 +90,7 @@ def _read(source: int, path: Path) -> bytes:
     try:
         return os.read(source, BLOCK)
     except OSError as error:
-        raise SourceError(f"{path} could not be read ({error.strerror})") from error
+        raise UnreadableError(f"{path} could not be read ({error.strerror})") from error
 
 
 def _write(target: int, data: bytes) -> None:

@@ -119,8 +119,9 @@ def _root_attributes(root: Any) -> dict[str, str]:
                 "RZ-S030", "/", f"the root has an attribute {name!r}; a bundle has {sorted(expected)}"
             )
         is_text = stored.get_class() == h5t.STRING and not stored.is_variable_str() and stored.get_size() <= 64
-        if not is_text or attribute.get_space().get_simple_extent_type() != h5s.SCALAR:
-            raise UnsafeFileError("RZ-S030", "/", f"the attribute {name} is not a short fixed-length string")
+        is_ascii = is_text and stored.get_cset() == h5t.CSET_ASCII
+        if not is_ascii or attribute.get_space().get_simple_extent_type() != h5s.SCALAR:
+            raise UnsafeFileError("RZ-S030", "/", f"the attribute {name} is not a short fixed-length ASCII string")
         value = np.zeros((), dtype=f"S{stored.get_size()}")
         attribute.read(value)
         found[name] = value.item().decode("ascii", "replace")

@@ -35,7 +35,8 @@ class StepKind(NamedTuple):
 
     fit: Callable[..., Step]  # from the sender's inputs, shape (n_items, …), and the numbers after the step's name
     restore: Callable[[Mapping[str, Any], Mapping[str, Array]], Step]  # from a manifest's parameters and arrays
-    arguments: tuple[str, ...] = ()  # names of the numbers, in the order that they are written in
+    arguments: tuple[str, ...] = ()  # names of the numbers, its parameters, in the order that they are written in
+    arrays: tuple[str, ...] = ()  # names of what it learns
 
 
 steps: Registry[StepKind] = Registry("preprocessing step", "rosetta.preprocessing")
@@ -144,8 +145,23 @@ def from_records(records: Iterable[PreprocessingStep], stored: Mapping[str, Arra
     fitted = []
     for record in records:
         try:
+            kind = steps.get(record.name)
+            _check_names(record, kind)
             arrays = {key: stored[path] for key, path in record.arrays.items()}
-            fitted.append((record.name, steps.get(record.name).restore(record.parameters, arrays)))
+            fitted.append((record.name, kind.restore(record.parameters, arrays)))
         except (KeyError, TypeError, ValueError) as error:
             raise PreprocessingError(f"the declared step {record.name!r} cannot be rebuilt: {error}") from error
     return fitted
+
+
+def _check_names(record: PreprocessingStep, kind: StepKind) -> None:
+    """Refuse a step with other parameters or arrays than its kind has: what is left over may have meant something."""
+    for what, found, expected in (
+        ("parameters", set(record.parameters), set(kind.arguments)),
+        ("arrays", set(record.arrays), set(kind.arrays)),
+    ):
+        if found != expected:
+            raise ValueError(f"its {what} are {sorted(found) or 'none'}, expected {sorted(expected) or 'none'}")
+    for name, value in record.parameters.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"its parameter {name} is {value!r}, expected a number")

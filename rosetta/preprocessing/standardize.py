@@ -22,6 +22,8 @@ class Standardize:
     sd: Array  # float64, shape of one item
 
     def __post_init__(self) -> None:
+        if self.mean.dtype != np.float64 or self.sd.dtype != np.float64:
+            raise ValueError(f"standardize needs mean and sd as f8, not {self.mean.dtype} and {self.sd.dtype}")
         if self.mean.shape != self.sd.shape or not (np.isfinite(self.mean).all() and (self.sd > 0).all()):
             raise ValueError("standardize needs finite means, and as many standard deviations above 0")
 
@@ -55,4 +57,4 @@ class Standardize:
         return ((inputs - self.mean) / self.sd).astype(np.float32)
 
 
-steps.register("standardize")(StepKind(Standardize.fit, Standardize.restore))
+steps.register("standardize")(StepKind(Standardize.fit, Standardize.restore, arrays=("mean", "sd")))

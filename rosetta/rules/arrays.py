@@ -8,6 +8,7 @@ import numpy as np
 
 from rosetta.arrays import flat
 from rosetta.bundle import layout
+from rosetta.bundle.manifest import escape
 from rosetta.errors import PreprocessingError
 from rosetta.rules.engine import Candidate, Problem, rule
 
@@ -101,18 +102,21 @@ def inputs_are_in_their_range(file: Candidate) -> Iterator[Problem]:
 @rule("RZ-V119", section="5.4", fix=_REMAKE, requires=_NUMBERS)
 def preprocessing_can_be_repeated(file: Candidate) -> Iterator[Problem]:
     """Every preprocessing step is known, its arrays are in the file, and it can be rebuilt from them."""
-    from rosetta.preprocessing import from_records, steps
+    from rosetta.preprocessing import apply, from_records, steps
 
     for number, step in enumerate(file.manifest.content.preprocessing):
         where = f"/manifest#/content/preprocessing/{number}"
         missing = [(name, path) for name, path in step.arrays.items() if path not in file.raw.arrays]
         for name, path in missing:
-            yield Problem(f"{where}/arrays/{name}", f"names the array {path}, which the file lacks")
+            yield Problem(f"{where}/arrays/{escape(name)}", f"names the array {path}, which the file lacks")
+        for name, path in step.arrays.items():
+            if not path.startswith("/preprocessing/"):
+                yield Problem(f"{where}/arrays/{escape(name)}", f"names {path}; arrays of steps are in /preprocessing")
         if step.name not in steps:
             yield Problem(f"{where}/name", f"unknown step {step.name!r}; known: {', '.join(sorted(steps))}")
         elif not missing:
             try:
-                from_records([step], file.raw.arrays)
+                apply(from_records([step], file.raw.arrays), file.bundle.inputs[:1])
             except PreprocessingError as error:
                 yield Problem(where, str(error))
 

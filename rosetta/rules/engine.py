@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rosetta.arrays import Array, Floats
 from rosetta.bundle.bundle import Bundle
 from rosetta.bundle.manifest import Reading, check_version, parse_json, validate_schema
 from rosetta.bundle.reader import RawBundle
@@ -28,13 +29,30 @@ class Problem(NamedTuple):
     message: str
 
 
+def _absent(*_: Any) -> Any:
+    raise ValueError("a rule asks for what it does not say that it needs")
+
+
+@dataclass(frozen=True)
+class Sender:
+    """What a sender has at hand beside the bundle."""
+
+    given: frozenset[str] = frozenset()  # of "model" and "data"
+    items: Callable[[Bundle], Array] = _absent  # the data's items, preprocessed as the bundle says
+    encode: Callable[[Array], Floats] = _absent  # posterior means of inputs
+    weights_sha256: str = ""
+
+
 class Candidate:
     """A file under validation, its layers opened as the rules get to them."""
 
-    def __init__(self, raw: RawBundle, *, signature: Found = None, trust: Trust | None = None) -> None:
+    def __init__(
+        self, raw: RawBundle, *, signature: Found = None, trust: Trust | None = None, sender: Sender | None = None
+    ) -> None:
         self.raw = raw
         self.signature = signature  # what stands beside the file
         self.trust = trust  # None: nobody has to have signed it
+        self.sender = sender or Sender()
 
     @property
     def is_draft(self) -> bool:
@@ -78,13 +96,17 @@ class Rule:
     section: str
     requires: frozenset[str]
     check: Check | None
+    needs: frozenset[str]  # of what only the sender has: "model", "data"
 
 
+ONLY_SENDER = "only the sender can try them, with --model and --data"
 _rules: dict[str, Rule] = {}
 _SEVERITIES: dict[str, Severity] = {"S": "fatal", "V": "error", "W": "warning", "I": "info"}
 
 
-def rule(id: str, *, section: str, fix: str, requires: set[str] | None = None) -> Callable[[Check], Check]:
+def rule(
+    id: str, *, section: str, fix: str, requires: set[str] | None = None, needs: set[str] | None = None
+) -> Callable[[Check], Check]:
     """Return a decorator that adds a check, whose docstring becomes its entry in the catalogue."""
 
     def add(check: Check) -> Check:
@@ -95,6 +117,7 @@ def rule(id: str, *, section: str, fix: str, requires: set[str] | None = None) -
             fix=fix,
             requires=requires,
             check=check,
+            needs=needs,
         )
         return check
 
@@ -109,11 +132,13 @@ def declare(
     fix: str,
     requires: set[str] | None = None,
     check: Check | None = None,
+    needs: set[str] | None = None,
 ) -> None:
     """Add a rule to the catalogue."""
     if id in _rules or not text:
         raise ValueError(f"the rule {id} exists already or has no text")
-    _rules[id] = Rule(id, _SEVERITIES[id[3]], text, fix, section, frozenset(requires or ()), check)
+    severity = _SEVERITIES[id[3]]
+    _rules[id] = Rule(id, severity, text, fix, section, frozenset(requires or ()), check, frozenset(needs or ()))
 
 
 @cache
@@ -143,9 +168,11 @@ def run(candidate: Candidate) -> tuple[list[Finding], list[SkippedRule]]:
     for each in catalogue():
         if each.check is None:
             continue
-        if broken := sorted(each.requires & failed):
+        broken = sorted(each.requires & failed)
+        if broken or each.needs - candidate.sender.given:
             failed.add(each.id)
-            skipped.append(SkippedRule(rule=each.id, reason=f"needs {', '.join(broken)}"))
+            reason = ONLY_SENDER if each.needs - candidate.sender.given else f"needs {', '.join(broken)}"
+            skipped.append(SkippedRule(rule=each.id, reason=reason))
             continue
         with np.errstate(all="ignore"):  # a stranger's numbers may overflow; what comes of it is judged
             found = [finding(each, problem) for problem in each.check(candidate)]

@@ -14,7 +14,7 @@ from rosetta.bundle.migrate import Contents
 from rosetta.bundle.migrate import migrate as apply_steps
 from rosetta.bundle.writer import write_bundle
 from rosetta.errors import IncompatibleError
-from rosetta.files import check_output
+from rosetta.files import check_output, shown
 from rosetta.schemas.reports import MigrateReport
 from rosetta.verbs.validate import open_valid
 
@@ -56,8 +56,8 @@ def migrate(bundle: str | PathLike[str], output: str | PathLike[str], *, force: 
             raise IncompatibleError(f"{path} cannot be brought to the newest version: {problems[0]}")
         text = write_bundle(target, manifest, contents.arrays, force=force)
     return MigrateReport(
-        bundle=str(path),
-        output=str(target) if newest != version else None,
+        bundle=shown(path),
+        output=shown(target) if newest != version else None,
         from_version=document["format_version"],
         to_version=f"{newest[0]}.{newest[1]}",
         content_id=contents.document["content_id"],

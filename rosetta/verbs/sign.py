@@ -26,7 +26,7 @@ from rosetta.bundle.signing import (
 )
 from rosetta.bundle.trust import trust_block
 from rosetta.errors import OutputError, UsageError
-from rosetta.files import check_output
+from rosetta.files import check_output, shown
 from rosetta.schemas.signature import MAX_NAME, KeygenReport, SignReport
 from rosetta.verbs.software import now, versions
 
@@ -64,8 +64,8 @@ def keygen(
     check_key_output(path, force=force)
     key = write_key_pair(path, name=words, passphrase=passphrase, force=force)
     return KeygenReport(
-        private_key=str(path),
-        public_key=str(public_path(path)),
+        private_key=shown(path),
+        public_key=shown(public_path(path)),
         name=words,
         key=key.fingerprint,
         encrypted=bool(passphrase),
@@ -154,7 +154,7 @@ def _name(path: Path) -> str:
 
 def _report(target: Path, signature: Signature, key: str, bundle: Bundle, *, added: bool) -> SignReport:
     return SignReport(
-        signature=str(target),
+        signature=shown(target),
         bundle_id=bundle.bundle_id,
         content_id=bundle.content_id,
         key=key,

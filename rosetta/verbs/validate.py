@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rosetta.bundle import Bundle
 from rosetta.bundle.reader import RawBundle, read_raw
 from rosetta.bundle.signature import read_signature
 from rosetta.bundle.trust import Trust
-from rosetta.errors import IncompatibleError, SourceError, UnsafeFileError, UsageError
+from rosetta.errors import IncompatibleError, UnreadableError, UnsafeFileError, UsageError
+from rosetta.files import shown
 from rosetta.rules import Candidate, Problem, catalogue, run
-from rosetta.rules.engine import finding
+from rosetta.rules.engine import Sender, finding
 from rosetta.schemas.manifest import FORMAT_VERSION
 from rosetta.schemas.reports import Finding, SkippedRule, ValidationReport, ValidationSummary
 from rosetta.verbs.verify import Paths, trust_if_any
+
+if TYPE_CHECKING:
+    from rosetta.arrays import Array
+    from rosetta.verbs.prepare import Features
 
 VALID, INVALID, UNREADABLE, UNSUPPORTED, UNSAFE, STOPPED = range(6)
 UNREADABLE_RULE, VERSION_RULE, STOPPED_RULE = "RZ-S007", "RZ-V101", "RZ-S040"
@@ -30,6 +35,9 @@ def validate(
     ignore: Sequence[str] = (),
     trusted_keys: Paths = (),
     trust_file: str | PathLike[str] | None = None,
+    model: str | PathLike[str] | None = None,
+    data: str | Array | None = None,
+    features: Features = None,
 ) -> ValidationReport:
     """Return every problem of the file at `path`; whatever stands there gets a report.
 
@@ -42,6 +50,8 @@ def validate(
         Fatal rules are always reported.
     trusted_keys, trust_file : optional
         As in `rosetta.verify`: where one is given, the bundle must be signed by one of these keys.
+    model, data, features : optional
+        The sender's own run and data, as `rosetta.distill` takes them: hold the bundle against them as well.
 
     Raises
     ------
@@ -50,13 +60,19 @@ def validate(
     SandboxError
         If this system cannot start the process that looks at bundles.
     """
-    return _validate(Path(path), _chosen(select, ignore), trust_if_any(trusted_keys, trust_file), strict=strict)
+    (report,) = validate_many(
+        [path], strict=strict, select=select, ignore=ignore, trusted_keys=trusted_keys, trust_file=trust_file,
+        model=model, data=data, features=features,
+    ).reports  # fmt: skip
+    return report
 
 
-def _validate(path: Path, chosen: frozenset[str], trust: Trust | None, *, strict: bool) -> ValidationReport:
+def _validate(
+    path: Path, chosen: frozenset[str], trust: Trust | None, sender: Sender | None, *, strict: bool
+) -> ValidationReport:
     try:
-        report, _ = _examine(path, trust)
-    except SourceError as error:
+        report, _ = _examine(path, trust, sender)
+    except UnreadableError as error:
         report = _fatal(path, UNREADABLE, Problem("/", str(error)), UNREADABLE_RULE)
     return _judged(report, chosen, strict=strict)
 
@@ -69,13 +85,17 @@ def validate_many(
     ignore: Sequence[str] = (),
     trusted_keys: Paths = (),
     trust_file: str | PathLike[str] | None = None,
+    model: str | PathLike[str] | None = None,
+    data: str | Array | None = None,
+    features: Features = None,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> ValidationSummary:
     """Return the reports of several files, and the highest of their exit codes."""
     chosen, trust = _chosen(select, ignore), trust_if_any(trusted_keys, trust_file)
+    sender = _sender(model, data, features)
     reports = []
     for number, path in enumerate(paths, start=1):
-        reports.append(_validate(Path(path), chosen, trust, strict=strict))
+        reports.append(_validate(Path(path), chosen, trust, sender, strict=strict))
         on_progress(number)
     exit_code = max((report.exit_code for report in reports), default=VALID)
     return ValidationSummary(valid=exit_code == VALID, exit_code=exit_code, reports=tuple(reports))
@@ -91,17 +111,29 @@ def open_valid(path: Path) -> Bundle:
     return Bundle.from_raw(raw)
 
 
-def _examine(path: Path, trust: Trust | None = None) -> tuple[ValidationReport, RawBundle | None]:
+def _examine(
+    path: Path, trust: Trust | None = None, sender: Sender | None = None
+) -> tuple[ValidationReport, RawBundle | None]:
     """Return the report of every rule and, unless the file is unsafe, what was read."""
     try:
         raw = read_raw(path)
     except UnsafeFileError as error:
         code = STOPPED if error.rule == STOPPED_RULE else UNSAFE
         return _fatal(path, code, Problem(error.location, error.message), error.rule), None
-    findings, skipped = run(Candidate(raw, signature=read_signature(path), trust=trust))
+    findings, skipped = run(Candidate(raw, signature=read_signature(path), trust=trust, sender=sender))
     is_known = VERSION_RULE not in {each.rule for each in findings}
     version = FORMAT_VERSION if is_known else None
     return _report(path, VALID if is_known else UNSUPPORTED, version, findings, skipped), raw
+
+
+def _sender(model: str | PathLike[str] | None, data: str | Array | None, features: Features) -> Sender | None:
+    if features is not None and data is None:
+        raise UsageError("--features without --data has no effect: leave it out")
+    if model is None and data is None:
+        return None
+    from rosetta.verbs.sender import sender_of
+
+    return sender_of(model, data, features=features)
 
 
 def _fatal(path: Path, code: int, problem: Problem, rule: str) -> ValidationReport:
@@ -114,7 +146,7 @@ def _report(
     path: Path, exit_code: int, version: str | None, findings: Sequence[Finding], skipped: Sequence[SkippedRule]
 ) -> ValidationReport:
     return ValidationReport(
-        bundle=os.fsencode(path).decode("utf-8", "replace"),  # a name may be no text at all
+        bundle=shown(path),
         valid=False,
         strict=False,
         exit_code=exit_code,

@@ -10,6 +10,7 @@ from rosetta.bundle import Bundle
 from rosetta.bundle.signature import Signature, count_others, read_signature, signed_by
 from rosetta.bundle.trust import Trust, read_trust
 from rosetta.errors import BundleError, SignatureError
+from rosetta.files import shown
 from rosetta.schemas.signature import SignedBy, VerifyReport
 
 DIGEST_RULES = {"RZ-V111", "RZ-V112"}
@@ -57,7 +58,7 @@ def verify(
     found = read_signature(path)
     signers = signed_by(found, bundle_id=opened.bundle_id, content_id=opened.content_id, trust=trust)
     return VerifyReport(
-        bundle=str(path),
+        bundle=shown(path),
         verified=True,
         reason=None,
         message="signed by " + ", ".join(f"{signer.name} ({signer.key})" for signer in signers),
@@ -77,7 +78,7 @@ def judge(
     try:
         return verify(bundle, trusted_keys=trusted_keys, trust_file=trust_file)
     except SignatureError as error:
-        refused = {"bundle": str(bundle), "verified": False, "reason": error.reason, "message": str(error)}
+        refused = {"bundle": shown(bundle), "verified": False, "reason": error.reason, "message": str(error)}
         return VerifyReport.model_validate(refused)
 
 

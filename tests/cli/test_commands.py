@@ -290,6 +290,7 @@ def test_every_command_explains_itself(run):
             "keygen",
             "sign",
             "verify",
+            "migrate",
         ]
     )
 

@@ -182,7 +182,7 @@ def test_junit_counts_warnings_when_they_count(run: Any, files: Files):
     assert '<failure type="warning"' in out
 
 
-HOSTILE = 'x\n</testcase>\x1b[2J\ud83d<&"\u202e\x00\ufffe'
+HOSTILE = 'x\n</testcase>\x1b[2J\ud83d<&"\u202e\x01\ufffe'
 
 
 def test_a_strangers_text_breaks_neither_terminal_nor_xml(run: Any, tmp_path: Path):

@@ -1,0 +1,183 @@
+"""What a bundle's page says: names and words, in sections."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from .words import MAX_PROSE, Line, brief, counted, names, paragraphs, settings, several, shorten, size, span
+
+if TYPE_CHECKING:
+    from rosetta.schemas.manifest import Creator, InputDescription, PreprocessingStep, Provenance
+    from rosetta.schemas.reports import InspectReport
+
+NONE_STATED = "none stated"
+ORIGINS = {
+    "observed": "items of the sender's data, which the file discloses",
+    "averaged": "means of several items of the sender's data",
+    "mixed": "mixtures of several items of the sender's data",
+    "decoded": "made by the sender's decoder: not data",
+    "moments": "drawn from moments of the sender's data: not data",
+    "public": "items of data that anybody can get",
+}
+DTYPES = {
+    "f4": "32-bit floats", "f8": "64-bit floats", "u1": "8-bit integers", "i4": "32-bit integers",
+    "i8": "64-bit integers",
+}  # fmt: skip
+
+
+class Fact(NamedTuple):
+    """A name and what is known under it, line by line."""
+
+    name: str
+    lines: tuple[Line, ...]
+
+
+class Section(NamedTuple):
+    """Facts that belong together."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+def header(report: InspectReport) -> Section:
+    """Return what the bundle calls itself."""
+    words = report.manifest.provenance
+    return _section("", {"title": shorten(words.title, 300), "description": paragraphs(words.description)})
+
+
+def sections(report: InspectReport) -> list[Section]:
+    """Return the rest of the page, in reading order."""
+    return [
+        _terms(report),
+        _pairs(report),
+        _coverage(report),
+        _making(report.manifest.provenance),
+        _identity(report),
+    ]
+
+
+def _terms(report: InspectReport) -> Section:
+    words = report.manifest.provenance
+    return _section("Who made it, and its terms", {
+        "creator": several(words.creators, _creator),
+        "created": words.created,
+        "signature": Line(report.signature.state, shorten(report.signature.message, MAX_PROSE)),
+        "licence": shorten(words.license),
+        "terms of use": paragraphs(words.terms_of_use) or NONE_STATED,
+        "citation": paragraphs(words.citation) or NONE_STATED,
+    })  # fmt: skip
+
+
+def _creator(creator: Creator) -> str:
+    orcid = f"ORCID {creator.orcid}" if creator.orcid else None
+    return ", ".join(shorten(text) for text in (creator.name, creator.affiliation, orcid) if text)
+
+
+def _pairs(report: InspectReport) -> Section:
+    content, origins = report.manifest.content, Counter[str]()
+    for entry in content.origins:
+        origins[entry.origin] += entry.n_pairs
+    counts = ", ".join(f"{n} {origin}" for origin, n in origins.items())
+    space, n_dims = content.space.name or "unnamed", content.space.n_dims
+    return _section("Space and pairs", {
+        "latent space": f"{shorten(space)}, {counted(n_dims, 'dimension')}",
+        "spread": None if report.total_sd is None
+        else Line(f"{report.total_sd:.4g}", f"total sd; the prior's is {n_dims**0.5:.4g}"),
+        "pairs": f"{report.n_pairs}: {report.n_anchors} anchors and {report.n_checks} checks ({counts})",
+        "origin": [Line(origin, ORIGINS[origin]) for origin in origins],
+        "inputs": _input(content.input),
+        "features": names(content.input.feature_names),
+        "input range": Line(span(report.input_range), f"declared: {span(content.input.value_range)}"),
+        "latents": Line(span(report.latent_range), "posterior means"),
+        "posterior sd": _posterior(report),
+        "weights": report.weight_range and Line(span(report.weight_range), "share of the data, pair by pair"),
+        "not finite": f"{report.n_nonfinite:,} numbers of inputs and latents" if report.n_nonfinite else None,
+        "preprocessing": several(content.preprocessing, _step) or Line("none", "inputs are as recorded"),
+    })  # fmt: skip
+
+
+def _input(described: InputDescription) -> str:
+    sides = described.shape
+    shape = " × ".join(map(str, sides)) if len(sides) > 1 else counted(math.prod(sides), "number")
+    axes = f" ({' × '.join(shorten(name, 40) for name in described.axis_names)})" if described.axis_names else ""
+    units = f", in {shorten(described.units, 60)}" if described.units else ""
+    return f"{shorten(described.modality or 'array')}, {shape}{axes}, {DTYPES[described.dtype]}{units}"
+
+
+def _posterior(report: InspectReport) -> Line | None:
+    if report.posterior_sd is None:
+        return None
+    low, median, high = report.posterior_sd
+    return Line(f"{span((low, high))}, median {median:.4g}", "the prior's is 1")
+
+
+def _step(step: PreprocessingStep) -> Line:
+    """Say what a step does; one of somebody's plug-in is shown as it is declared."""
+    low, high = step.parameters.get("low"), step.parameters.get("high")
+    if step.name == "scale" and isinstance(low, int | float) and isinstance(high, int | float):
+        return Line(f"scale({low:g}, {high:g})", f"{low:g} becomes 0, and {high:g} becomes 1")
+    if step.name == "standardize":
+        return Line("standardize", "each feature less its mean, over its sd")
+    arrays = counted(len(step.arrays), "array") if step.arrays else ""
+    arguments = ", ".join(filter(None, (settings(step.parameters), arrays)))
+    return Line(shorten(step.name, 60) + (f"({arguments})" if arguments else ""))
+
+
+def _coverage(report: InspectReport) -> Section:
+    figures = report.manifest.provenance.selection.coverage
+    least = f"; {1 / report.n_anchors:.2g} if even" if report.n_anchors else ""
+    distance = "lower is better: gap to an anchor, RMS, in spreads"
+    silhouette = "not stated" if figures.silhouette is None else f"{figures.silhouette:.4g}"
+    return _section("How the anchors cover the data", {
+        "quantisation": Line(f"{figures.quantisation_error:.4g}", distance),
+        "largest gap": Line(f"{figures.largest_gap:.4g}", "lower is better: of the farthest item"),
+        "largest share": Line(f"{figures.largest_share:.4g}", f"lower is better: of one anchor{least}"),
+        "silhouette": Line(silhouette, "higher is better: -1 to 1"),
+    })  # fmt: skip
+
+
+def _making(words: Provenance) -> Section:
+    model, selection = words.model, words.selection
+    architecture, objective, framework = (
+        shorten(t, 60) for t in (model.architecture, model.objective, model.framework)
+    )
+    elbo = None if model.held_out_elbo is None else f"{model.held_out_elbo:.5g} nats an item"
+    chosen = [shorten(selection.method, 60), settings(selection.settings), f"seed {selection.seed}"]
+    return _section("How it was made", {
+        "data": [Line(f"{words.data.n_items:,} items"), *paragraphs(words.data.description)],
+        "model": f"{architecture} {objective}, {model.n_parameters:,} parameters, {framework}",
+        "training": settings(model.training),
+        "held-out ELBO": elbo and Line(elbo, "higher is better, on like data"),
+        "selection": ", ".join(filter(None, chosen)),
+        "audit": settings(words.disclosure_audit or {}) or Line("none", "nobody measured what the pairs disclose"),
+        "software": settings(words.software),
+    })  # fmt: skip
+
+
+def _identity(report: InspectReport) -> Section:
+    manifest, words = report.manifest, report.manifest.provenance
+    parents: dict[str, list[str]] = {}
+    for parent in words.parents:
+        parents.setdefault(parent.relation.replace("_", " "), []).append(parent.content_id)
+    steps = "steps from the first model of this space" if words.generation else "the first model of this space"
+    return _section("Identity and lineage", {
+        "generation": Line(str(words.generation), steps),
+        **{relation: several(ids, str) for relation, ids in parents.items()},
+        "space id": manifest.content.space.id,
+        "content id": report.content_id,
+        "bundle id": report.bundle_id,
+        "weights id": words.model.weights_sha256,
+        "format": f"{manifest.format} {manifest.format_version}, {size(report.n_bytes)} of arrays and manifest",
+        "requires": several(manifest.requires, shorten),
+        "extension": several(list(manifest.extensions.items()), lambda each: f"{shorten(each[0])}: {brief(each[1])}"),
+    })  # fmt: skip
+
+
+def _section(title: str, known: Mapping[str, str | Line | list[Line] | None]) -> Section:
+    """Return what is known as facts; what is empty is left out."""
+    values = ((name, [value] if isinstance(value, str | Line) else value) for name, value in known.items() if value)
+    lines = ((name, tuple(Line(v) if isinstance(v, str) else v for v in value)) for name, value in values)
+    return Section(title, tuple(Fact(name, each) for name, each in lines))

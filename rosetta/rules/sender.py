@@ -1,0 +1,77 @@
+"""What only the sender can check: the bundle against the model and the data that it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rosetta.arrays import flat
+from rosetta.bundle import layout
+from rosetta.rules.engine import Candidate, Problem, rule
+
+TOLERANCE = 1e-3  # of the space's total standard deviation: other devices round differently
+_NUMBERS = {"RZ-V111", "RZ-V113", "RZ-V114", "RZ-V115", "RZ-V117", "RZ-V126"}
+_AGAIN = "Distil again, from the model and data that the bundle is to speak of."
+
+
+@rule("RZ-V131", section="1", fix=_AGAIN, requires=_NUMBERS, needs={"model"})
+def latents_are_the_models(file: Candidate) -> Iterator[Problem]:
+    """With --model: every latent is what the sender's encoder gives for exactly the stored input."""
+    found = file.sender.encode(file.bundle.inputs)
+    if found.shape != file.bundle.latents.shape:
+        yield Problem(layout.LATENTS, f"the model gives latents of shape {found.shape}, the bundle has others")
+        return
+    error = np.abs(found - file.bundle.latents).max(axis=1) / max(file.bundle.latents_total_sd, 1e-12)
+    wrong = ~(error <= TOLERANCE)
+    if wrong.any():
+        yield Problem(
+            layout.LATENTS,
+            f"{wrong.sum()} of {len(wrong)} differ from what the model gives, the first is row {wrong.argmax()}, "
+            f"by {error.max():.2g} of the space's standard deviation at the most",
+        )
+
+
+@rule("RZ-V132", section="5.2", fix=_AGAIN, requires={"RZ-V106"}, needs={"model"})
+def model_is_the_one_described(file: Candidate) -> Iterator[Problem]:
+    """With --model: the model's weights have the digest that the manifest declares."""
+    declared, found = file.manifest.provenance.model.weights_sha256, file.sender.weights_sha256
+    if found != declared:
+        where = "/manifest#/provenance/model/weights_sha256"
+        yield Problem(where, f"says {declared[:12]}…, but the digest of the model's weights is {found[:12]}…")
+
+
+@rule("RZ-V133", section="5.2", fix=_AGAIN, requires=_NUMBERS, needs={"data"})
+def observed_points_are_items(file: Candidate) -> Iterator[Problem]:
+    """With --data: there are as many items as the manifest says, and every observed input is one of them."""
+    items = flat(file.sender.items(file.bundle)).astype(np.float32)
+    declared = file.manifest.provenance.data.n_items
+    if len(items) != declared:
+        yield Problem("/manifest#/provenance/data/n_items", f"says {declared}, but the data has {len(items)} items")
+    known = {row.tobytes() for row in items}
+    inputs, first = flat(file.bundle.inputs).astype(np.float32), 0
+    for origin in file.manifest.content.origins:
+        rows = range(first, first + origin.n_pairs)
+        first = rows.stop
+        strange = [row for row in rows if inputs[row].tobytes() not in known] if origin.origin == "observed" else []
+        if strange:
+            yield Problem(
+                layout.INPUTS, f"{len(strange)} observed inputs are no items of the data, as row {strange[0]}"
+            )
+
+
+@rule("RZ-V134", section="4.3", fix=_AGAIN, requires=_NUMBERS | {"RZ-V123", "RZ-V133"}, needs={"data", "model"})
+def moments_are_of_all_items(file: Candidate) -> Iterator[Problem]:
+    """With --model and --data: mean and covariance of the space are those of the latents of all items."""
+    mean, covariance = file.bundle.space_mean, file.bundle.space_covariance
+    if mean is None or covariance is None:
+        return
+    latents = file.sender.encode(file.sender.items(file.bundle)).astype(np.float64)
+    scale = max(file.bundle.latents_total_sd, 1e-12)
+    found = np.atleast_2d(np.cov(latents, rowvar=False, ddof=0))
+    for path, gap in (
+        (layout.SPACE_MEAN, np.abs(latents.mean(axis=0) - mean).max() / scale),
+        (layout.SPACE_COVARIANCE, np.abs(found - covariance).max() / scale**2),
+    ):
+        if not gap <= TOLERANCE:
+            yield Problem(path, f"is not that of the items' latents: off by {gap:.2g} of the space's scale")
