@@ -22,6 +22,7 @@ WITHOUT_VECTOR = {
     "RZ-V128": "it is about a signature beside the file",
     "RZ-V129": "it is about a signature beside the file",
     "RZ-V130": "it is about the keys that a receiver trusts",
+    **{f"RZ-V13{n}": "only the sender can try it, with model and data" for n in (1, 2, 3, 4)},
 }
 
 TITLE = '"title":"A test vector"'
