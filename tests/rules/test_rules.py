@@ -12,6 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rosetta.schemas.manifest import InputDescription, LatentSpace, OriginEntry, Parent, PreprocessingStep
 from rosetta.schemas.reports import ValidationReport
 
@@ -21,6 +23,7 @@ from rosetta.bundle.reader import RawBundle, read_raw
 from rosetta.bundle.signature import signature_path
 from rosetta.errors import IncompatibleError
 from rosetta.rules import Rule, catalogue
+from rosetta.rules.arrays import _has_no_eigenvalue_below as has_no_eigenvalue_below
 from rosetta.rules.engine import ONLY_SENDER, declare
 from rosetta.verbs.validate import open_valid, validate
 from tests import builders
@@ -519,3 +522,14 @@ def test_numbers_near_the_largest_there_are_are_judged_without_a_warning(tmp_pat
     values[path] = values[path] / largest * np.finfo(values[path].dtype).max
 
     assert validate(builders.write(tmp_path / "b.h5", values)).findings
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), n_dims=st.integers(1, 6), shift=st.sampled_from([-1e-3, -1e-5, 0.0, 1e-3]))
+def test_a_covariance_is_judged_as_its_eigenvalues_say(seed: int, n_dims: int, shift: float):
+    rng = np.random.default_rng(seed)
+    half = rng.normal(size=(n_dims, max(1, n_dims - 1)))
+    matrix = half @ half.T + shift * np.eye(n_dims)
+    bound = -1e-6 * np.abs(matrix).max()
+
+    assert has_no_eigenvalue_below(matrix, bound) == (np.linalg.eigvalsh(matrix)[0] >= bound)
