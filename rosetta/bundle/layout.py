@@ -30,6 +30,7 @@ DTYPES: dict[str, frozenset[str]] = {
 
 ANCHOR, CHECK = 0, 1  # values of /pairs/roles
 
+FORMAT = "rosetta-bundle"
 MAJOR, MINOR = 1, 0  # the newest version of the format that this reader knows
 FORMAT_ATTRIBUTE, VERSION_ATTRIBUTE = "format", "format_version"
 LIBVER = ("earliest", "v110")  # superblock 0, and the same bytes for the same content
@@ -55,6 +56,11 @@ def is_array_path(path: str) -> bool:
 def is_group_path(path: str) -> bool:
     """Whether a group may stand at `path`."""
     return bool(_GROUP.fullmatch(path)) and len(path) <= MAX_PATH
+
+
+def is_known_version(name: str, version: str) -> bool:
+    """Whether the root's attributes are of this format, in a version whose tree is the one here."""
+    return name == FORMAT and bool(re.fullmatch(rf"{MAJOR}\.(0|[1-9][0-9]{{0,2}})", version))
 
 
 def step_array(number: int, name: str) -> str:

@@ -92,13 +92,19 @@ def validate_schema(data: bytes, *, minor: int = layout.MINOR) -> Reading:
     except ValidationError as error:
         errors = _without_echoes(error.errors(include_url=False))
     found = [(_pointer(e["loc"]), _message(e["msg"], e["input"])) for e in errors]
-    if minor <= layout.MINOR or any(e["type"] != "extra_forbidden" for e in errors):
+    if minor <= layout.MINOR or not all(map(_may_be_new, errors)):
         return Reading(found, None, [])
     value = json.loads(data)
     for each in errors:
         _remove(value, each["loc"])
     known = validate_schema(json.dumps(value).encode())
     return known._replace(unknown=[pointer for pointer, _ in found])
+
+
+def _may_be_new(error: ErrorDetails) -> bool:
+    """Whether a problem is a key that a newer minor version may have added: none stands before ``content``."""
+    place = error["loc"]
+    return error["type"] == "extra_forbidden" and (len(place) > 1 or str(place[0]) > "content")
 
 
 def _without_echoes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
@@ -119,7 +125,8 @@ def _remove(value: Any, place: tuple[int | str, ...]) -> None:
 
 
 def _pointer(place: tuple[int | str, ...]) -> str:
-    return f"{layout.MANIFEST}#" + "".join(f"/{escape(part)}" for part in place)
+    parts = place[:-1] if place and place[-1] == "[key]" else place  # it is the key itself that is wrong
+    return f"{layout.MANIFEST}#" + "".join(f"/{escape(part)}" for part in parts)
 
 
 def as_json(record: Manifest | Content) -> dict[str, Any]:

@@ -17,13 +17,15 @@ from rosetta.errors import UnsafeFileError
 
 COMMENT_MESSAGE = 1 << 0x0D  # bit of an object header's comment, in HDF5's file format specification
 
+ATTRIBUTES = (layout.FORMAT_ATTRIBUTE, layout.VERSION_ATTRIBUTE)
+
 h5d, h5g, h5l, h5o, h5s, h5t, h5a = h5py.h5d, h5py.h5g, h5py.h5l, h5py.h5o, h5py.h5s, h5py.h5t, h5py.h5a
 
 
 def walk(file: h5py.h5f.FileID) -> tuple[dict[str, str], list[Extent]]:
     """Return the root's two attributes, and where the file says that its datasets lie.
 
-    A file of another major version is not looked at any further: what it may hold is not known here.
+    A file of another format or major version is not looked at any further: what it may hold is not known here.
 
     Raises
     ------
@@ -31,10 +33,11 @@ def walk(file: h5py.h5f.FileID) -> tuple[dict[str, str], list[Extent]]:
         RZ-S01x for links, names and objects, RZ-S02x for how a dataset is stored, RZ-S030 for attributes.
     """
     root = h5o.open(file, b"/")
-    attributes = _root_attributes(root)
-    if attributes[layout.VERSION_ATTRIBUTE].partition(".")[0] != str(layout.MAJOR):
-        return attributes, []
-    return attributes, list(_visit("/", root, []))
+    attributes = {name: _text(root, name) for name in ATTRIBUTES}
+    if layout.is_known_version(*attributes.values()):
+        _refuse_more(root)
+        return attributes, list(_visit("/", root, []))
+    return attributes, []
 
 
 def _visit(prefix: str, group: Any, seen: list[bytes]) -> Iterator[Extent]:
@@ -104,28 +107,29 @@ def _dtype(stored: Any, path: str) -> str:
     )
 
 
-def _root_attributes(root: Any) -> dict[str, str]:
+def _text(root: Any, name: str) -> str:
+    """Return the text of an attribute of the root."""
+    if not h5a.exists(root, name.encode()):
+        raise UnsafeFileError(
+            "RZ-S030", "/", f"the root has no attribute {name}; a bundle has {' and '.join(ATTRIBUTES)}"
+        )
+    attribute = h5a.open(root, name.encode())
+    stored = attribute.get_type()
+    is_text = stored.get_class() == h5t.STRING and not stored.is_variable_str() and stored.get_size() <= 64
+    is_plain = is_text and stored.get_cset() == h5t.CSET_ASCII and not stored.committed()
+    if not is_plain or attribute.get_space().get_simple_extent_type() != h5s.SCALAR:
+        raise UnsafeFileError("RZ-S030", "/", f"the attribute {name} is not a short fixed-length ASCII string")
+    value = np.zeros((), dtype=f"S{stored.get_size()}")
+    attribute.read(value)
+    text: str = value.item().decode("ascii", "replace")
+    return text
+
+
+def _refuse_more(root: Any) -> None:
     if _has_comment(root):
         raise UnsafeFileError("RZ-S030", "/", "the root has a comment; all text of a bundle is in its manifest")
-    expected = {layout.FORMAT_ATTRIBUTE, layout.VERSION_ATTRIBUTE}
-    if (n := h5a.get_num_attrs(root)) != len(expected):
-        raise UnsafeFileError("RZ-S030", "/", f"the root has {n} attributes; a bundle has {sorted(expected)}")
-    found: dict[str, str] = {}
-    for number in range(n):
-        attribute = h5a.open(root, index=number)
-        stored, name = attribute.get_type(), attribute.name.decode("utf-8", "replace")
-        if name not in expected:
-            raise UnsafeFileError(
-                "RZ-S030", "/", f"the root has an attribute {name!r}; a bundle has {sorted(expected)}"
-            )
-        is_text = stored.get_class() == h5t.STRING and not stored.is_variable_str() and stored.get_size() <= 64
-        is_ascii = is_text and stored.get_cset() == h5t.CSET_ASCII
-        if not is_ascii or attribute.get_space().get_simple_extent_type() != h5s.SCALAR:
-            raise UnsafeFileError("RZ-S030", "/", f"the attribute {name} is not a short fixed-length ASCII string")
-        value = np.zeros((), dtype=f"S{stored.get_size()}")
-        attribute.read(value)
-        found[name] = value.item().decode("ascii", "replace")
-    return found
+    if (n := h5a.get_num_attrs(root)) != len(ATTRIBUTES):
+        raise UnsafeFileError("RZ-S030", "/", f"the root has {n} attributes; a bundle has {' and '.join(ATTRIBUTES)}")
 
 
 def _has_comment(node: Any) -> bool:

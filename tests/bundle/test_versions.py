@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from rosetta.schemas.manifest import FORMAT, FORMAT_VERSION
 
 from rosetta.bundle import Bundle, layout
 from rosetta.bundle.digest import content_digest
@@ -199,6 +200,30 @@ def test_a_bundle_that_is_not_valid_is_not_migrated(tmp_path: Path):
 
     with pytest.raises(IncompatibleError, match="RZ-V120"):
         migrate_file(path, tmp_path / "new.h5")
+
+
+def test_reader_and_schema_know_the_same_format():
+    assert (layout.FORMAT, f"{layout.MAJOR}.{layout.MINOR}") == (FORMAT, FORMAT_VERSION)
+
+
+def test_a_key_before_the_content_is_of_no_version(tmp_path: Path):
+    report = validate(_newer(tmp_path / "b.h5", lambda document: document.update(a_motto="first")))
+
+    assert [finding.location for finding in report.findings if finding.rule == "RZ-V106"] == ["/manifest#/a_motto"]
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("rosetta-bundle", "2.0"), ("another", "1.0"), ("rosetta-bundle", "01.0"), ("rosetta-bundle", "1")],
+)
+def test_of_another_format_not_even_the_other_attributes_are_looked_at(name: str, version: str, tmp_path: Path):
+    with h5py.File(tmp_path / "b.h5", "w", libver=layout.LIBVER) as file:
+        file.attrs.create("format", np.bytes_(name.encode()))
+        file.attrs.create("format_version", np.bytes_(version.encode()))
+        file.attrs["purpose"] = "anything"
+        file["x"] = h5py.SoftLink("/y")
+
+    assert validate(tmp_path / "b.h5").exit_code == 3
 
 
 def test_every_version_but_the_newest_has_a_step():

@@ -173,6 +173,18 @@ STORAGES = {
     "external storage": lambda file: file.create_dataset(EXTRA, (8,), "u1", external=[(SYSTEM_FILE, 0, 8)]),
 }
 
+
+def _committed_attribute(file: h5py.File) -> None:
+    named = h5py.h5t.C_S1.copy()
+    named.set_size(14)
+    named.set_strpad(h5py.h5t.STR_NULLPAD)
+    named.commit(file.id, b"zz")
+    del file.attrs["format"]
+    made = h5py.h5a.create(file.id, b"format", named, h5py.h5s.create(h5py.h5s.SCALAR))
+    made.write(np.array(b"rosetta-bundle", dtype="S14"))
+    del file["zz"]
+
+
 ATTRIBUTES = {
     "third attribute": ("/", lambda file: file.attrs.update({"extra": 1})),
     "missing attribute": ("/", lambda file: file.attrs.__delitem__("format_version")),
@@ -185,6 +197,8 @@ ATTRIBUTES = {
     "attribute of a group": ("/pairs", lambda file: file["pairs"].attrs.update({"units": np.bytes_(b"m")})),
     "attribute of an array": ("/pairs/latents", lambda file: file["pairs/latents"].attrs.update({"units": 1})),
     "attribute of the manifest": ("/manifest", lambda file: file["manifest"].attrs.update({"units": 1})),
+    "attribute in UTF-8": ("/", lambda file: file.attrs.create("format", "x", dtype=h5py.string_dtype("utf-8", 1))),
+    "committed attribute": ("/", _committed_attribute),
     "comment": ("/", lambda file: h5py.h5o.set_comment(file.id, b"secret")),
 }  # fmt: skip
 
