@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from typing import Annotated
 
@@ -73,6 +75,9 @@ def main() -> None:
     """Run the command line."""
     from .errors import exit_on_error, show_warning
 
+    for name in ("stdout", "stderr"):  # a caller may have closed them
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123  for as long as the process lives
     with warnings.catch_warnings(), exit_on_error():
         warnings.showwarning = show_warning
         app()

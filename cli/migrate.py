@@ -9,7 +9,7 @@ import typer
 
 from .errors import exit_on_error
 from .options import BundlePath, Force, Json
-from .render import emit, facts, plain
+from .render import emit, facts
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import MigrateReport
@@ -21,7 +21,7 @@ def migrate(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Bring a bundle to the newest version of the format; one that is there already is left as it is."""
+    """Write a bundle in the newest version of the format; one that has it already keeps its ids."""
     with exit_on_error():
         from rosetta.verbs.migrate import migrate as run
 
@@ -30,15 +30,12 @@ def migrate(
 
 
 def _show(report: MigrateReport) -> None:
-    if report.output is None:
-        typer.echo(
-            plain(f"{report.bundle} has format version {report.to_version}, the newest there is: nothing was written")
-        )
-        return
+    version = report.to_version
+    is_new = report.from_version != report.to_version
     facts([
         ("bundle", report.output),
-        ("format version", f"{report.to_version}, from {report.from_version}"),
+        ("format version", f"{version}, from {report.from_version}" if is_new else f"{version}, as before: the newest"),
         ("content id", report.content_id),
         ("bundle id", report.bundle_id),
-        ("signature", "none yet: signatures of the old bundle do not carry over"),
+        ("signature", "the old one does not carry over" if is_new else "one of the old bundle holds for this one, too"),
     ])  # fmt: skip

@@ -56,6 +56,6 @@ def _explain(found: RuleCatalogue) -> None:
             ("what holds", rule.text),
             ("if it does not", f"{rule.severity}: {meanings[rule.severity]}"),
             ("what to do", rule.fix),
-            ("looked at after", ", ".join(rule.requires) or "nothing else"),
+            ("tried if no problem with", ", ".join(rule.requires) or "anything: it needs no other rule"),
             ("specification", f"section {rule.spec_section}"),
         ])  # fmt: skip

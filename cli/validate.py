@@ -50,7 +50,8 @@ def validate(
     """Check bundles' form, meaning and danger.
 
     Exit code: 0 valid, 1 errors (or warnings with --strict), 2 unreadable, 3 unsupported version, 4 unsafe or no
-    bundle at all, 5 the process that looked at it had to be stopped. Of several files, the highest.
+    bundle at all, 5 the process that looked at it had to be stopped. Of several files, the highest. With --json, one
+    file gives its report, several files or - give one document with all reports.
     """
     with exit_on_error():
         from rosetta.bundle import sandbox
@@ -82,6 +83,8 @@ def _paths(bundles: list[str]) -> list[str]:
 
     if "-" not in bundles:
         return bundles
+    if sys.stdin is None:
+        raise UsageError("- reads paths from stdin, which is closed")
     listed = sys.stdin.buffer.read().decode(errors="surrogateescape")
     names = listed.split("\0") if "\0" in listed else listed.splitlines()
     paths = [name for each in bundles for name in (names if each == "-" else [each]) if name]
@@ -104,14 +107,16 @@ def _render(summary: ValidationSummary, format: ReportFormat, *, is_list: bool) 
         typer.echo(document.model_dump_json(indent=2))
     else:
         for report in summary.reports:
-            _show(report)
+            _show(report, with_facts=not is_list)
         if is_list:
             n_valid = sum(report.valid for report in summary.reports)
             typer.echo(f"{n_valid} of {len(summary.reports)} files are valid")
 
 
-def _show(report: ValidationReport) -> None:
+def _show(report: ValidationReport, *, with_facts: bool) -> None:
     for each in report.findings:
+        if each.severity == "info" and not with_facts:
+            continue
         typer.echo(plain(f"{each.severity:<7} {each.rule} {each.location}: {each.message}"))
         if each.severity != "info":
             typer.echo(f"        → {each.fix} (spec {each.spec_section})")
@@ -119,6 +124,8 @@ def _show(report: ValidationReport) -> None:
     for reason in dict.fromkeys(reasons):
         rules = [skipped.rule for skipped in report.skipped if skipped.reason == reason]
         typer.echo(f"skipped {len(rules)} rule{'s' * (len(rules) != 1)} ({reason}): {_some(rules)}")
+    if report.left_out:
+        typer.echo(f"found and not asked for: {_some(list(report.left_out))}")
     counts = ", ".join(
         f"{n} {name}{'s' if n != 1 else ''}"
         for name in ("fatal", "error", "warning")

@@ -9,6 +9,7 @@ import typer
 from .errors import exit_on_error
 from .options import BundlePath, Json, TrustedKeys, TrustFile
 from .render import emit, facts, note
+from .words import shorten
 
 if TYPE_CHECKING:
     from rosetta.schemas.signature import VerifyReport
@@ -38,7 +39,7 @@ def _show(report: VerifyReport) -> None:
         return
     facts([
         ("verdict", f"VERIFIED: {report.message}"),
-        ("title", report.title or ""),
+        ("title", shorten(report.title or "")),
         ("signed", report.signed or ""),
         ("content id", report.content_id or ""),
         ("bundle id", report.bundle_id or ""),

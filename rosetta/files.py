@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rosetta.errors import OutputError, SourceError
@@ -48,6 +49,15 @@ def check_output(path: Path, *, force: bool, suffix: str | None = None) -> None:
         raise OutputError(f"{path} is a symbolic link: give the folder itself, or remove the link")
     if suffix is None and not (path.is_dir() and ((path / RUN_MARK).is_file() or not any(path.iterdir()))):
         raise OutputError(f"{path} is not a run folder, so --force does not replace it: remove it yourself")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Wait until nobody else who asks for it holds `path`; where a file system has no locks, go on."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
@@ -125,6 +135,8 @@ def read_small(path: Path, *, limit: int, what: str) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
         raise SourceError(f"{path} could not be read ({error.strerror}): expected {what}") from error
     if len(data) > limit:
         raise SourceError(f"{path} is larger than {limit:,} bytes, and {what} never is")

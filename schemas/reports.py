@@ -60,6 +60,9 @@ class SkippedRule(Record):
 class ValidationReport(Record):
     """`rosetta validate` of one file.
 
+    `valid` speaks of all rules, whatever was asked for; `exit_code` only of those that were. `left_out` are the rules
+    that found something and were not asked for.
+
     Exit codes: 0 valid, 1 errors (with `strict`, also warnings), 2 unreadable, 3 an unsupported version of the
     format, 4 unsafe or no bundle at all, 5 the process that looked at it had to be stopped.
     """
@@ -70,6 +73,7 @@ class ValidationReport(Record):
     exit_code: Annotated[int, Field(ge=0, le=5)]
     schema_version: str | None  # that it was held against; null if it was not
     findings: tuple[Finding, ...]
+    left_out: tuple[str, ...]
     skipped: tuple[SkippedRule, ...]
 
 
@@ -174,10 +178,10 @@ class CompareReport(Record):
 
 
 class MigrateReport(Record):
-    """`rosetta migrate`; `output` is null if the bundle has the newest version already, and nothing was written."""
+    """`rosetta migrate`."""
 
     bundle: str
-    output: str | None
+    output: str
     from_version: str
     to_version: str
     content_id: Sha256

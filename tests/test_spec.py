@@ -320,13 +320,13 @@ def test_the_superblock_has_its_fields_where_the_table_says(tmp_path, libver):
     row = next(row for row in rows("3.1") if str(data[8]) in re.findall(r"\d+", row[0]))
     sizes, base, undefined, end, length = [[int(n) for n in re.findall(r"\d+", cell)] for cell in row[1:]]
 
-    assert check_superblock(data) == length[0]
+    assert check_superblock(data, len(data)) == length[0]
     for rule, places in (("RZ-S003", [*sizes, *base]), ("RZ-S004", undefined), ("RZ-S002", end)):
         for place in places:
             changed = bytearray(data)
             changed[place] ^= 1
             with pytest.raises(UnsafeFileError, match=rule):
-                check_superblock(bytes(changed))
+                check_superblock(bytes(changed), len(changed))
 
 
 @pytest.mark.parametrize(
@@ -359,19 +359,32 @@ def test_a_path_may_be_as_long_as_the_text_says_and_no_longer():
     assert not layout.is_array_path(longest + "a")
 
 
-@pytest.mark.parametrize("padding", ["STR_NULLPAD", "STR_NULLTERM", "STR_SPACEPAD"])
-def test_a_root_attribute_may_have_any_padding(tmp_path, padding):
+@pytest.mark.parametrize(
+    ("padding", "after", "is_removed"),
+    [
+        ("STR_NULLPAD", b"\0\0\0", True),
+        ("STR_NULLPAD", b"\0x", False),
+        ("STR_NULLPAD", b"   ", False),
+        ("STR_NULLTERM", b"\0\0\0", True),
+        ("STR_NULLTERM", b"\0x", True),
+        ("STR_NULLTERM", b" \0x", False),
+        ("STR_SPACEPAD", b"   ", True),
+        ("STR_SPACEPAD", b"\0  ", True),
+        ("STR_SPACEPAD", b" \0", False),
+    ],
+)
+def test_of_a_root_attribute_the_padding_is_removed_as_the_text_says(tmp_path, padding, after, is_removed):
     path = builders.write(tmp_path / "a.h5")
+    text = b"rosetta-bundle" + after
     kind = h5py.h5t.C_S1.copy()
-    kind.set_size(20)
+    kind.set_size(len(text))
     kind.set_strpad(getattr(h5py.h5t, padding))
-    filler = b" " if padding == "STR_SPACEPAD" else b"\0"
     with h5py.File(path, "a", libver=layout.LIBVER) as file:
         del file.attrs["format"]
         attribute = h5py.h5a.create(file.id, b"format", kind, h5py.h5s.create(h5py.h5s.SCALAR))
-        attribute.write(np.array(b"rosetta-bundle".ljust(20, filler), dtype="S20"), mtype=kind)
+        attribute.write(np.array(text, dtype=f"S{len(text)}"), mtype=kind)
 
-    assert validate(path).valid
+    assert validate(path).exit_code == (0 if is_removed else 3)
 
 
 def test_empty_groups_mean_nothing(tmp_path):
@@ -389,6 +402,10 @@ def test_empty_groups_mean_nothing(tmp_path):
         ("MIT OR Apache-2.0", True),
         ("gpl-2.0-or-later with classpath-exception-2.0", True),
         ("(LicenseRef-ours.1 AND CC0-1.0)", True),
+        ("mit\tor\ngpl-2.0+", True),
+        ("MIT OR(ISC)", True),
+        ("MIT +", False),
+        ("(" * 100 + "MIT" + ")" * 100, True),
         ("DocumentRef-x:LicenseRef-y", False),
         ("NONE", False),
         ("NOASSERTION", False),
@@ -402,6 +419,51 @@ def test_a_licence_is_an_expression_as_the_text_says(tmp_path, licence, is_valid
 
 def test_no_key_of_the_manifest_sorts_before_its_content():
     assert min(Manifest.model_fields, key=lambda key: key.encode("utf-16-be")) == "content"
+
+
+def test_a_rule_rests_on_what_the_table_says():
+    named = [[re.findall(r"RZ-[A-Z]\d+", cell) for cell in row] for row in rows("12")]
+    written = {each: set(needed) for rules, needed in named for each in rules}
+    tried = {rule.id: set(rule.requires) for rule in catalogue() if rule.check}
+
+    def all_below(rule: str, direct: dict[str, set[str]]) -> set[str]:
+        return direct[rule].union(*(all_below(each, direct) for each in direct[rule]))
+
+    assert set(written) == set(tried)
+    assert {each: all_below(each, written) for each in tried} == {each: all_below(each, tried) for each in tried}
+
+
+def test_a_manifest_that_is_not_canonical_breaks_no_other_rule(tmp_path):
+    text = builders.text_of(parsing.as_json(builders.manifest(builders.arrays())))
+    assert text.count(b'"seed":0') == 1
+
+    report = validate(
+        builders.write_raw(tmp_path / "a.h5", builders.arrays(), text.replace(b'"seed":0', b'"seed":1.0'))
+    )
+
+    assert [f.rule for f in report.findings if f.severity in ("fatal", "error")] == ["RZ-V105"]
+
+
+def test_inputs_that_differ_in_the_sign_of_zero_are_the_same(tmp_path):
+    values = builders.arrays()
+    inputs = np.array(values[layout.INPUTS])
+    inputs[:2], inputs[0].flat[0], inputs[1].flat[0] = 0.5, 0.0, -0.0
+    values = {**values, layout.INPUTS: inputs}
+
+    report = validate(
+        builders.write_raw(tmp_path / "a.h5", values, builders.text_of(parsing.as_json(builders.manifest(values))))
+    )
+
+    assert "RZ-W204" in {finding.rule for finding in report.findings}
+
+
+def test_a_symbolic_link_to_a_bundle_is_followed(tmp_path):
+    builders.write(tmp_path / "a.h5")
+    (tmp_path / "link.h5").symlink_to("a.h5")
+    (tmp_path / "nowhere.h5").symlink_to("b.h5")
+
+    assert validate(tmp_path / "link.h5").valid
+    assert validate(tmp_path / "nowhere.h5").exit_code == 2
 
 
 def test_every_rule_stands_in_the_section_that_it_names():
@@ -461,6 +523,16 @@ def test_a_file_of_another_major_version_is_refused_without_a_look_at_its_tree(t
     assert report.exit_code == 3
 
 
+def test_a_manifest_whose_first_key_is_another_is_refused_in_a_newer_minor_version_too(tmp_path):
+    document = parsing.as_json(builders.manifest(builders.arrays())) | {"format_version": "1.1", "author": "Ada"}
+    path = builders.write_raw(tmp_path / "a.h5", builders.arrays(), builders.text_of(document), version="1.1")
+
+    report = validate(path)
+
+    errors = [(f.rule, f.location) for f in report.findings if f.severity in ("fatal", "error")]
+    assert errors == [("RZ-V106", "/manifest#/author")]
+
+
 def test_a_key_of_a_newer_minor_version_is_left_out_and_counts_in_the_digests(tmp_path):
     document = parsing.as_json(builders.manifest(builders.arrays())) | {"format_version": "1.1"}
     document["content"]["space"]["colour"] = "red"
@@ -499,6 +571,10 @@ def test_the_signature_example_can_be_made_and_checked_with_cryptography_alone()
     assert base64.b64decode(envelope["payload"]) == payload == rfc8785.dumps(json.loads(payload))
     assert envelope["signatures"] == [{"keyid": fingerprint, "sig": base64.b64encode(signature).decode()}]
     Ed25519PublicKey.from_public_bytes(public).verify(signature, pae)
+    order = 2**252 + 27742317777372353535851937790883648493
+    too_large = (int.from_bytes(signature[32:], "little") + order).to_bytes(32, "little")
+    with pytest.raises(InvalidSignature):
+        Ed25519PublicKey.from_public_bytes(public).verify(signature[:32] + too_large, pae)
     with pytest.raises(InvalidSignature):
         Ed25519PublicKey.from_public_bytes(public).verify(signature, payload)
 

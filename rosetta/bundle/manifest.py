@@ -90,7 +90,7 @@ def validate_schema(data: bytes, *, minor: int = layout.MINOR) -> Reading:
     try:
         return Reading([], Manifest.model_validate_json(data), [])
     except ValidationError as error:
-        errors = _without_echoes(error.errors(include_url=False))
+        errors = without_echoes(error.errors(include_url=False))
     found = [(_pointer(e["loc"]), _message(e["msg"], e["input"])) for e in errors]
     if minor <= layout.MINOR or not all(map(_may_be_new, errors)):
         return Reading(found, None, [])
@@ -107,7 +107,7 @@ def _may_be_new(error: ErrorDetails) -> bool:
     return error["type"] == "extra_forbidden" and (len(place) > 1 or str(place[0]) > "content")
 
 
-def _without_echoes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+def without_echoes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
     """Leave out that an array is too short where that only means that its entries have problems of their own."""
     places = [each["loc"] for each in errors]
     return [

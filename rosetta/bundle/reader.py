@@ -17,8 +17,8 @@ from rosetta.arrays import Array
 from rosetta.bundle import layout
 from rosetta.bundle.extents import Extent, check_extents
 from rosetta.bundle.sandbox import walk_apart
-from rosetta.bundle.snapshot import snapshot
-from rosetta.bundle.superblock import check_superblock
+from rosetta.bundle.snapshot import LARGE, first_bytes, opened, snapshot
+from rosetta.bundle.superblock import HEAD, check_superblock
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,25 @@ def read_raw(path: Path) -> RawBundle:
     SandboxError
         If this system cannot start the process that walks it.
     """
-    with snapshot(path) as copy:
-        data = copy.data
-        start = check_superblock(data)
-        walked = walk_apart(copy.descriptor)
+    with opened(path) as source:
+        _glance(source)
+        with snapshot(source) as copy:
+            data = copy.data
+            start = check_superblock(bytes(data[:HEAD]), len(data))
+            walked = walk_apart(copy.descriptor)
     extents = check_extents((Extent(*each) for each in walked.extents), range(start, len(data)))
     arrays = {e.path: _cut(data, e) for e in extents if e.path != layout.MANIFEST}
     manifest = next((e for e in extents if e.path == layout.MANIFEST), None)
     text = data[manifest.offset : manifest.offset + manifest.n_bytes].rstrip(b"\0") if manifest else None
     return RawBundle(len(data), walked.attributes, text, arrays, walked.isolation)
+
+
+def _glance(source: int) -> None:
+    """Refuse at once what is no bundle, before a copy of it takes memory; what is not refused is looked at again."""
+    head, size = first_bytes(source, HEAD)
+    check_superblock(head, size)
+    if size >= LARGE:
+        walk_apart(source)
 
 
 def _cut(data: bytes | mmap.mmap, extent: Extent) -> Array:

@@ -96,7 +96,7 @@ class _Warden:
             if isinstance(error, OSError | ValueError):
                 raise SandboxError(
                     f"the process that looks at bundles does not answer ({error}); "
-                    f"try: {sys.executable} -I -c 'import h5py'"
+                    f"try: {sys.executable} -c 'import h5py'"
                 ) from error
             raise
 

@@ -175,8 +175,8 @@ def signed_by(found: Found, *, bundle_id: str, content_id: str, trust: Trust) ->
     if found is None:
         raise SignatureError(
             "unsigned",
-            f"the bundle is not signed: there is no file of its name and {SUFFIX} beside it. Ask the sender for it; "
-            "the sender makes it with rosetta sign",
+            f"the bundle is not signed: there is no file of its name with {SUFFIX} added beside it. "
+            "Ask the sender for it, who makes it with rosetta sign",
         )
     ids = {"bundle_id": bundle_id, "content_id": content_id}
     for refusal in form_problems(found) or subject_problems(found, **ids) or trust_problems(found, trust):

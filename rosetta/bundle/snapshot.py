@@ -16,6 +16,7 @@ from rosetta.bundle import layout
 from rosetta.errors import SourceError, UnreadableError, UnsafeFileError
 
 BLOCK = 2**20
+LARGE = 2**24  # from this size on, a second copy costs more than it is worth
 HAS_SEALS = hasattr(os, "memfd_create")
 
 
@@ -28,30 +29,14 @@ class Snapshot:
 
 
 @contextlib.contextmanager
-def snapshot(path: Path) -> Iterator[Snapshot]:
-    """Yield the bytes of the regular file at `path`; its descriptor closes at the end, the bytes stay.
+def opened(path: Path) -> Iterator[int]:
+    """Yield a descriptor of the regular file at `path`.
 
     Raises
     ------
     UnreadableError
-        If there is no such file or it cannot be read.
-    SourceError
-        If there is no room for a copy of it.
-    UnsafeFileError
-        RZ-S006 if it is larger than a bundle may be.
+        If there is no such file or it cannot be opened.
     """
-    with _opened(path) as source, _anonymous() as (target, reading):
-        size, largest = 0, layout.MAX_FILE_BYTES
-        while size <= largest and os.fstat(source).st_size <= largest and (block := _read(source, path)):
-            size += len(block)
-            _write(target, block)
-        if size > largest or os.fstat(source).st_size > largest:
-            raise UnsafeFileError("RZ-S006", "/", f"the file is larger than {largest} bytes")
-        yield _sealed(reading, size)
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
     try:
         # not blocking: opening a pipe that nobody writes to would never return
         source = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -70,6 +55,38 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(source)
 
 
+def first_bytes(source: int, n_bytes: int) -> tuple[bytes, int]:
+    """Return the first bytes of an open file and its size; RZ-S006 if that is more than a bundle may have."""
+    size = os.fstat(source).st_size
+    if size > layout.MAX_FILE_BYTES:
+        raise UnsafeFileError("RZ-S006", "/", f"the file is larger than {layout.MAX_FILE_BYTES} bytes")
+    with _readable():
+        return os.pread(source, n_bytes, 0), size
+
+
+@contextlib.contextmanager
+def snapshot(source: int) -> Iterator[Snapshot]:
+    """Yield the bytes of an open file; the snapshot's descriptor closes at the end, the bytes stay.
+
+    Raises
+    ------
+    UnreadableError
+        If the file cannot be read.
+    SourceError
+        If there is no room for a copy of it.
+    UnsafeFileError
+        RZ-S006 if it has become larger than a bundle may be.
+    """
+    with _anonymous() as (target, reading):
+        size = 0
+        while block := _read(source):
+            size += len(block)
+            if size > layout.MAX_FILE_BYTES:
+                raise UnsafeFileError("RZ-S006", "/", f"the file is larger than {layout.MAX_FILE_BYTES} bytes")
+            _write(target, block)
+        yield _sealed(reading, size)
+
+
 @contextlib.contextmanager
 def _anonymous() -> Iterator[tuple[int, int]]:
     """Yield two descriptors, to write and to read, of a file without a name: on Linux in memory."""
@@ -86,11 +103,17 @@ def _anonymous() -> Iterator[tuple[int, int]]:
             os.close(descriptor)
 
 
-def _read(source: int, path: Path) -> bytes:
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
     try:
-        return os.read(source, BLOCK)
+        yield
     except OSError as error:
-        raise UnreadableError(f"{path} could not be read ({error.strerror})") from error
+        raise UnreadableError(f"the file could not be read ({error.strerror})") from error
+
+
+def _read(source: int) -> bytes:
+    with _readable():
+        return os.read(source, BLOCK)
 
 
 def _write(target: int, data: bytes) -> None:
@@ -108,5 +131,6 @@ def _sealed(reading: int, size: int) -> Snapshot:
     if HAS_SEALS:
         seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
         fcntl.fcntl(reading, fcntl.F_ADD_SEALS, seals)
-    # an empty file cannot be mapped
-    return Snapshot(mmap.mmap(reading, size, access=mmap.ACCESS_READ) if size else b"", reading)
+    if size < LARGE:  # a mapping would hold a descriptor for as long as an array of the bundle lives
+        return Snapshot(os.pread(reading, size, 0), reading)
+    return Snapshot(mmap.mmap(reading, size, access=mmap.ACCESS_READ), reading)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rosetta.bundle.keys import PublicKey, parse_public_key, read_public_key
+from rosetta.bundle.manifest import without_echoes
 from rosetta.errors import SourceError, UsageError
 from rosetta.files import read_small
 from rosetta.schemas.signature import TrustFile
@@ -50,7 +51,9 @@ def read_trust_file(path: Path) -> Trust:
     except UnicodeDecodeError as error:
         raise SourceError(f"{path} is not UTF-8 text, at byte {error.start}; expected a trust file in TOML") from error
     except ValidationError as error:
-        found = "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)[:5])
+        found = "; ".join(
+            f"{_place(e['loc'])}: {e['msg']}" for e in without_echoes(error.errors(include_url=False))[:5]
+        )
         raise SourceError(f"{path} is no trust file: {found}; {EXPECTED}") from error
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path} is not TOML ({error}); {EXPECTED}") from error

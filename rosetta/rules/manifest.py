@@ -123,9 +123,12 @@ def licence_is_spdx(file: Candidate) -> Iterator[Problem]:
     if len(licence) > LONGEST_LICENCE:
         yield Problem(where, f"{len(licence)} characters are too many for an SPDX licence expression")
         return
+    is_plain = licence.isascii() and not any(c < " " and c not in "\t\n\v\f\r" for c in licence)
     try:
         canonicalize_license_expression(licence)
     except InvalidLicenseExpression:
+        is_plain = False
+    if not is_plain:
         yield Problem(where, f"{licence!r} is not an SPDX licence expression")
 
 

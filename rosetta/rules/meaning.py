@@ -64,7 +64,7 @@ def pairs_are_different(file: Candidate) -> Iterator[Problem]:
 )
 def dimensions_vary(file: Candidate) -> Iterator[Problem]:
     """Every latent dimension varies over the anchors (variance above 0.0001)."""
-    flat_dims = np.flatnonzero(file.bundle.anchor_latents.var(axis=0) <= 1e-4)
+    flat_dims = np.flatnonzero(file.bundle.anchor_latents.var(axis=0, dtype=np.float64) <= 1e-4)
     if len(flat_dims):
         n_dims = file.manifest.content.space.n_dims
         shown = ", ".join(map(str, flat_dims[:12])) + (", …" if len(flat_dims) > 12 else "")
@@ -126,7 +126,7 @@ def anchors_lie_in_the_space(file: Candidate) -> Iterator[Problem]:
     if mean is None or covariance is None:
         return
     sd = np.sqrt(np.maximum(np.diag(covariance), 0)) + 1e-9
-    distance = np.abs(file.bundle.anchor_latents.mean(axis=0) - mean) / sd
+    distance = np.abs(file.bundle.anchor_latents.mean(axis=0, dtype=np.float64) - mean) / sd
     if (distance > 3).any():
         yield Problem(
             layout.LATENTS,

@@ -53,7 +53,7 @@ def signature_is_there(file: Candidate) -> Iterator[Problem]:
 
 
 @rule("RZ-I304", section="9", fix="To find out who signed, run `rosetta verify` with keys that you trust.",
-      requires={"RZ-V129"})  # fmt: skip
+      requires={"RZ-V130"})  # fmt: skip
 def signers_are_named(file: Candidate) -> Iterator[Problem]:
     """Who signed the bundle, as far as keys to trust are given."""
     if isinstance(file.signature, Signature):

@@ -20,14 +20,14 @@ from rosetta.verbs.validate import open_valid
 
 
 def migrate(bundle: str | PathLike[str], output: str | PathLike[str], *, force: bool = False) -> MigrateReport:
-    """Write the bundle in the newest version of the format, unless it has that already; then nothing is written.
+    """Write the bundle in the newest version of the format; one that has it already keeps its manifest, byte for byte.
 
     Parameters
     ----------
     bundle : path
         A valid bundle of any version that this reader knows.
     output : path
-        Where the new bundle goes. A signature of the old one does not carry over.
+        Where the new bundle goes. A signature holds for it only if the manifest stayed the same.
     force : bool
         Replace an output that is there.
 
@@ -49,15 +49,13 @@ def migrate(bundle: str | PathLike[str], output: str | PathLike[str], *, force: 
             f"{layout.MAJOR}.{layout.MINOR}: use a newer version of Rosetta"
         )
     contents, newest = apply_steps(Contents(document, opened.arrays), version)
-    text = opened.manifest_bytes
-    if newest != version:
-        problems, manifest, _ = validate_schema(rfc8785.dumps(contents.document), minor=newest[1])
-        if manifest is None:
-            raise IncompatibleError(f"{path} cannot be brought to the newest version: {problems[0]}")
-        text = write_bundle(target, manifest, contents.arrays, force=force)
+    problems, manifest, _ = validate_schema(rfc8785.dumps(contents.document), minor=newest[1])
+    if manifest is None:
+        raise IncompatibleError(f"{path} cannot be brought to the newest version: {problems[0]}")
+    text = write_bundle(target, manifest, contents.arrays, force=force)
     return MigrateReport(
         bundle=shown(path),
-        output=shown(target) if newest != version else None,
+        output=shown(target),
         from_version=document["format_version"],
         to_version=f"{newest[0]}.{newest[1]}",
         content_id=contents.document["content_id"],

@@ -10,8 +10,8 @@ from rosetta.schemas.reports import RuleCatalogue, RuleEntry
 
 
 def rules(beginning: str = "RZ-") -> RuleCatalogue:
-    """Return the rules whose id begins with `beginning`, in the order of their ids; UsageError if there is none."""
-    found = sorted((rule for rule in catalogue() if rule.id.startswith(beginning)), key=lambda rule: rule.id)
+    """Return the rules whose id begins with `beginning`, the gravest first; UsageError if there is none."""
+    found = sorted((rule for rule in catalogue() if rule.id.startswith(beginning.upper())), key=_by_severity)
     if not found:
         raise UsageError(f"no rule's id begins with {beginning!r}; ids look like RZ-V111")
     return RuleCatalogue(rules=tuple(map(_entry, found)))
@@ -22,10 +22,16 @@ def explain(id: str) -> RuleCatalogue:
     known = {rule.id: rule for rule in catalogue()}
     wanted = id.upper() if id.upper().startswith("RZ-") else f"RZ-{id.upper()}"
     if wanted not in known:
+        if any(each.startswith(wanted) for each in known):
+            raise UsageError(f"several rules begin with {wanted}; see: rosetta rules {wanted}")
         near = difflib.get_close_matches(wanted, known, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise UsageError(f"there is no rule {id!r}.{hint} See: rosetta rules")
     return RuleCatalogue(rules=(_entry(known[wanted]),))
+
+
+def _by_severity(rule: Rule) -> tuple[int, str]:
+    return ("fatal", "error", "warning", "info").index(rule.severity), rule.id
 
 
 def _entry(rule: Rule) -> RuleEntry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rosetta.bundle import Bundle
 from rosetta.bundle.keys import public_path
@@ -26,9 +27,12 @@ from rosetta.bundle.signing import (
 )
 from rosetta.bundle.trust import trust_block
 from rosetta.errors import OutputError, UsageError
-from rosetta.files import check_output, shown
+from rosetta.files import check_output, locked, shown
 from rosetta.schemas.signature import MAX_NAME, KeygenReport, SignReport
 from rosetta.verbs.software import now, versions
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 def keygen(
@@ -75,6 +79,8 @@ def keygen(
 
 def check_key_output(path: Path, *, force: bool) -> None:
     """Refuse a key that cannot or must not be written, before a passphrase is asked for."""
+    if path.name in ("", ".."):
+        raise UsageError(f"the private key needs the name of a file, but {path} is a folder: such as {path / 'my-key'}")
     if path.suffix == ".pub":
         raise UsageError(f"the private key {path} must not end in .pub, which is for the public one: leave it out")
     for file in (path, public_path(path)):
@@ -114,10 +120,19 @@ def sign(
     path = Path(bundle)
     opened = Bundle.open(path)
     target = signature_path(path)
-    earlier = None if force else _earlier(path, opened)
-    check_output(target, force=force or earlier is not None, suffix=".json")
+    if not force:
+        _earlier(path, opened)  # refuses before a passphrase is asked for
+    check_output(target, force=True, suffix=".json")
     private = read_private_key(Path(key), passphrase)
-    public = public_half(private)
+    with locked(path):  # two labs that sign at once both get in
+        return _sign(path, opened, private, force=force, on_note=on_note)
+
+
+def _sign(
+    path: Path, opened: Bundle, private: Ed25519PrivateKey, *, force: bool, on_note: Callable[[str], None]
+) -> SignReport:
+    target, public = signature_path(path), public_half(private)
+    earlier = None if force else _earlier(path, opened)
     if earlier is not None and has_signed(public, earlier):
         on_note(f"{target} has a signature by this key already, so nothing was written")
         return _report(target, earlier, public.fingerprint, opened, added=False)

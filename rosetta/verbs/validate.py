@@ -31,8 +31,8 @@ def validate(
     path: str | PathLike[str],
     *,
     strict: bool = False,
-    select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
+    select: str | Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     trusted_keys: Paths = (),
     trust_file: str | PathLike[str] | None = None,
     model: str | PathLike[str] | None = None,
@@ -45,7 +45,7 @@ def validate(
     ----------
     strict : bool
         Let warnings make a bundle invalid, as errors do.
-    select, ignore : sequences of str
+    select, ignore : str or sequences of str
         Beginnings of rule ids, such as ``RZ-W`` or ``RZ-W203``: report only these rules, and not those.
         Fatal rules are always reported.
     trusted_keys, trust_file : optional
@@ -81,8 +81,8 @@ def validate_many(
     paths: Iterable[str | PathLike[str]],
     *,
     strict: bool = False,
-    select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
+    select: str | Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     trusted_keys: Paths = (),
     trust_file: str | PathLike[str] | None = None,
     model: str | PathLike[str] | None = None,
@@ -98,7 +98,7 @@ def validate_many(
         reports.append(_validate(Path(path), chosen, trust, sender, strict=strict))
         on_progress(number)
     exit_code = max((report.exit_code for report in reports), default=VALID)
-    return ValidationSummary(valid=exit_code == VALID, exit_code=exit_code, reports=tuple(reports))
+    return ValidationSummary(valid=all(report.valid for report in reports), exit_code=exit_code, reports=tuple(reports))
 
 
 def open_valid(path: Path) -> Bundle:
@@ -138,7 +138,7 @@ def _sender(model: str | PathLike[str] | None, data: str | Array | None, feature
 
 def _fatal(path: Path, code: int, problem: Problem, rule: str) -> ValidationReport:
     rules = {rule.id: rule for rule in catalogue()}
-    skipped = [SkippedRule(rule=id, reason=f"stopped at {rule}") for id, each in rules.items() if each.check]
+    skipped = [SkippedRule(rule=id, reason=f"stopped at {rule}") for id in rules if id != rule]
     return _report(path, code, None, [finding(rules[rule], problem)], skipped)
 
 
@@ -152,30 +152,34 @@ def _report(
         exit_code=exit_code,
         schema_version=version,
         findings=tuple(findings),
+        left_out=(),
         skipped=tuple(skipped),
     )
 
 
 def _judged(report: ValidationReport, chosen: frozenset[str], *, strict: bool) -> ValidationReport:
-    """Return the report on the chosen rules, with its verdict."""
+    """Return the report on the chosen rules, with its verdict, which no choice can better."""
     kept = tuple(f for f in report.findings if f.rule in chosen)
-    left_out = sorted({f.rule for f in report.findings} - chosen)
-    wrong = {"error", "warning"} if strict else {"error"}
+    wrong = {"fatal", "error", "warning"} if strict else {"fatal", "error"}
     exit_code = report.exit_code or (INVALID if any(f.severity in wrong for f in kept) else VALID)
-    unselected = tuple(SkippedRule(rule=id, reason="its findings were not asked for") for id in left_out)
     return report.model_copy(
         update={
-            "valid": exit_code == VALID,
+            "valid": not any(f.severity in wrong for f in report.findings),
             "strict": strict,
             "exit_code": exit_code,
             "findings": kept,
-            "skipped": report.skipped + unselected,
+            "left_out": tuple(sorted({f.rule for f in report.findings} - chosen)),
         }
     )
 
 
-def _chosen(select: Sequence[str], ignore: Sequence[str]) -> frozenset[str]:
+def _beginnings(given: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(each.upper() for each in ([given] if isinstance(given, str) else given))
+
+
+def _chosen(select: str | Sequence[str], ignore: str | Sequence[str]) -> frozenset[str]:
     """Return the ids of the rules to report."""
+    select, ignore = _beginnings(select), _beginnings(ignore)
     severities = {rule.id: rule.severity for rule in catalogue()}
     for beginning in (*select, *ignore):
         if not any(id.startswith(beginning) for id in severities):

@@ -78,7 +78,14 @@ def judge(
     try:
         return verify(bundle, trusted_keys=trusted_keys, trust_file=trust_file)
     except SignatureError as error:
-        refused = {"bundle": shown(bundle), "verified": False, "reason": error.reason, "message": str(error)}
+        others = count_others(read_signature(Path(bundle)), trust_of(trusted_keys, trust_file))
+        refused = {
+            "bundle": shown(bundle),
+            "verified": False,
+            "reason": error.reason,
+            "message": str(error),
+            "n_others": others,
+        }
         return VerifyReport.model_validate(refused)
 
 

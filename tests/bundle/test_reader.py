@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from rosetta.bundle import layout
+from rosetta.bundle import layout, reader, snapshot
 from rosetta.bundle.extents import Extent, check_extents
 from rosetta.bundle.manifest import canonical
 from rosetta.bundle.reader import read_raw
@@ -318,3 +318,42 @@ def test_comments_are_refused(path: str, bundle: Path):
     refusal = _refusal(_changed(bundle, lambda file: h5py.h5o.set_comment(file[path].id, b"secret")))
 
     assert (refusal.rule, refusal.location) == ("RZ-S030", path)
+
+
+def test_many_open_bundles_hold_no_descriptors(bundle: Path):
+    read_raw(bundle)
+    held = Path("/proc/self/fd")
+    before = len(list(held.iterdir())) if held.exists() else pytest.skip("this system has no /proc")
+
+    kept = [read_raw(bundle) for _ in range(20)]
+
+    assert len(list(held.iterdir())) <= before
+    assert len(kept) == 20
+
+
+@pytest.mark.parametrize("make", [lambda path: path.write_bytes(b"PK"), builders.write], ids=["other", "longer"])
+def test_a_large_file_that_is_no_bundle_is_not_copied(make: Callable[[Path], object], tmp_path: Path, monkeypatch):
+    make(tmp_path / "b.h5")
+    os.truncate(tmp_path / "b.h5", layout.MAX_FILE_BYTES - 1)
+    monkeypatch.setattr(snapshot, "_write", lambda *_: pytest.fail("it was copied"))
+
+    assert _refusal(tmp_path / "b.h5").rule in {"RZ-S001", "RZ-S002"}
+
+
+def test_a_large_file_is_walked_before_it_is_copied(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reader, "LARGE", 1)
+    assert read_raw(bundle).manifest is not None
+    _changed(bundle, lambda file: link(file, EXTRA, h5py.SoftLink("/x")))
+    monkeypatch.setattr(snapshot, "_write", lambda *_: pytest.fail("it was copied"))
+
+    assert _refusal(bundle).rule == "RZ-S010"
+
+
+def test_a_large_bundle_is_mapped(bundle: Path, monkeypatch: pytest.MonkeyPatch):
+    small = read_raw(bundle)
+    monkeypatch.setattr(snapshot, "LARGE", 1)
+
+    large = read_raw(bundle)
+
+    assert large.manifest == small.manifest
+    assert all(large.arrays[name].tobytes() == array.tobytes() for name, array in small.arrays.items())

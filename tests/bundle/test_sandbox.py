@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rosetta.bundle import layout, sandbox, snapshot
+from rosetta.bundle import layout, reader, sandbox, snapshot
 from rosetta.bundle.reader import read_raw
 from rosetta.errors import SandboxError, UnsafeFileError
 from rosetta.verbs.validate import validate
@@ -271,7 +271,7 @@ def test_a_module_in_the_current_folder_is_not_run(bundle: Path, tmp_path: Path)
 
 @LINUX
 def test_the_bytes_cannot_be_changed_once_they_are_read(bundle: Path):
-    with snapshot.snapshot(bundle) as copy:
+    with snapshot.opened(bundle) as source, snapshot.snapshot(source) as copy:
         with pytest.raises(PermissionError):
             os.pwrite(copy.descriptor, b"x", 0)
         with pytest.raises(PermissionError):
@@ -284,7 +284,11 @@ def test_a_system_without_sealed_memory_reads_the_same(bundle: Path, monkeypatch
     raw = read_raw(bundle)
 
     assert raw.arrays[layout.LATENTS].tolist() == builders.arrays()[layout.LATENTS].tolist()
-    with snapshot.snapshot(bundle) as copy, pytest.raises(OSError, match="Bad file descriptor"):
+    with (
+        snapshot.opened(bundle) as source,
+        snapshot.snapshot(source) as copy,
+        pytest.raises(OSError, match="Bad file descriptor"),
+    ):
         os.pwrite(copy.descriptor, b"x", 0)
 
 
@@ -292,6 +296,7 @@ def test_a_file_that_grows_while_it_is_read_stays_within_the_limit(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(layout, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(reader, "_glance", lambda source: None)
     monkeypatch.setattr(os, "fstat", lambda fd, real=os.fstat: os.stat_result((*real(fd)[:6], 0, *real(fd)[7:10])))
 
     assert _refusal(bundle).rule == "RZ-S006"

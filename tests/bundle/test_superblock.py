@@ -26,7 +26,7 @@ def _newer(folder: Path, **settings: object) -> bytes:
 
 def _refusal(data: bytes) -> UnsafeFileError:
     with pytest.raises(UnsafeFileError) as caught:
-        check_superblock(data)
+        check_superblock(data, len(data))
     return caught.value
 
 
@@ -35,7 +35,7 @@ def test_a_plain_file_passes(version: int, bundle: bytes, tmp_path: Path):
     oldest = {2: "v108", 3: "v110"}
     data = bundle if version == 0 else _newer(tmp_path, libver=(oldest[version], "latest"))
 
-    check_superblock(data)
+    check_superblock(data, len(data))
 
     assert data[8] == version
 
@@ -45,7 +45,7 @@ def test_bytes_without_the_signature_are_not_hdf5(data: bytes):
     refusal = _refusal(data)
 
     assert (refusal.rule, refusal.location) == ("RZ-S001", "/")
-    assert "no HDF5 signature" in refusal.message
+    assert ("no HDF5 signature" if data else "it is empty") in refusal.message
 
 
 @pytest.mark.parametrize("n_bytes", [1, 512, 1024])
@@ -82,7 +82,7 @@ def test_a_file_that_ends_inside_its_superblock_is_refused(n_left: int, bundle: 
 
 
 def test_nothing_but_a_signature_is_refused():
-    assert _refusal(SIGNATURE).rule == "RZ-S003"
+    assert _refusal(SIGNATURE).rule == "RZ-S002"
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ from rosetta.bundle import Bundle, layout
 from rosetta.bundle.digest import content_digest
 from rosetta.bundle.manifest import as_json, parse_json
 from rosetta.bundle.migrate import STEPS, Contents, Step, migrate
+from rosetta.bundle.signature import signature_path
 from rosetta.errors import BundleError, IncompatibleError, NewerFormatWarning
 from rosetta.verbs.migrate import migrate as migrate_file
 from rosetta.verbs.validate import open_valid, validate
+from rosetta.verbs.verify import verify
 from tests import builders
 
 Change = Callable[[dict[str, Any]], object]
@@ -179,14 +181,15 @@ def test_a_migration_that_changes_no_content_keeps_its_id(monkeypatch: pytest.Mo
     assert document["format_version"] == "1.0"
 
 
-def test_a_bundle_of_the_newest_version_is_left_as_it_is(tmp_path: Path):
-    old = builders.write(tmp_path / "old.h5")
+def test_a_bundle_of_the_newest_version_keeps_its_ids_and_signature(tmp_path: Path):
+    old = builders.sign(tmp_path / "old.h5")
 
     report = migrate_file(old, tmp_path / "new.h5")
 
-    assert (report.output, report.from_version, report.to_version) == (None, "1.0", "1.0")
-    assert report.bundle_id == Bundle.open(old).bundle_id
-    assert list(tmp_path.iterdir()) == [old]
+    assert (report.from_version, report.to_version) == ("1.0", "1.0")
+    assert report.bundle_id == Bundle.open(old).bundle_id == Bundle.open(tmp_path / "new.h5").bundle_id
+    signature_path(old).rename(signature_path(tmp_path / "new.h5"))
+    assert verify(tmp_path / "new.h5", trust_file=builders.trust(tmp_path / "trust.toml")).verified
 
 
 @pytest.mark.filterwarnings("ignore::rosetta.errors.NewerFormatWarning")

@@ -46,7 +46,7 @@ def test_a_lab_shares_its_space_with_another(run, lab: Lab, tmp_path: Path):
 KEYS = {
     "train": "run objective n_items n_validation epochs rows_per_s final anchors",
     "distill": "bundle content_id bundle_id n_pairs n_anchors n_checks n_dims coverage",
-    "validate": "bundle valid strict exit_code schema_version findings skipped",
+    "validate": "bundle valid strict exit_code schema_version findings left_out skipped",
     "check": "verdict reason n_checks origins spread unexplained_variance null p_value threshold rms_over_sd"
     " retrieval_top1 content_id signed_by",
     "compare": "n_items unmapped_distortion unmapped_interval distortion log_distortion cka procrustes linear_map null",

@@ -11,14 +11,15 @@ from rosetta.bundle.manifest import as_json
 from tests import builders
 
 
-def test_the_newest_version_is_said_to_be(run: Any, tmp_path: Path):
+def test_a_bundle_of_the_newest_version_is_written_all_the_same(run: Any, tmp_path: Path):
     bundle = builders.write(tmp_path / "a.h5")
 
     result = run("migrate", bundle, "-o", tmp_path / "b.h5")
 
     assert result.code == 0
-    assert result.out == f"{bundle} has format version 1.0, the newest there is: nothing was written\n"
-    assert run("migrate", bundle, "-o", tmp_path / "b.h5", "--json").json["output"] is None
+    assert "1.0, as before: the newest" in result.out
+    assert (tmp_path / "b.h5").read_bytes() == bundle.read_bytes()
+    assert run("migrate", bundle, "-o", tmp_path / "c.h5", "--json").json["output"] == str(tmp_path / "c.h5")
 
 
 @pytest.mark.parametrize("name", ["missing.h5", "."])

@@ -108,9 +108,29 @@ def _rules(result: Any) -> set[str]:
 def test_ignored_rules_are_not_reported_and_do_not_count(run: Any, files: Files):
     result = run("validate", files["error"], "--ignore", "RZ-V120", "--ignore", "RZ-I", "--json")
 
-    assert result.code == 0
+    assert (result.code, result.json["exit_code"]) == (0, 0)
     assert not {rule for rule in _rules(result) if rule.startswith(("RZ-V120", "RZ-I"))}
-    assert "RZ-V120" in {each["rule"] for each in result.json["skipped"]}
+    assert "RZ-V120" in result.json["left_out"]
+
+
+def test_what_was_not_asked_for_does_not_make_a_bundle_valid(run: Any, files: Files):
+    result = run("validate", files["error"], "--select", "rz-w", "--json")
+
+    assert (result.code, result.json["valid"]) == (0, False)
+    text = run("validate", files["error"], "--select", "RZ-W").out
+    assert "found and not asked for: RZ-I301, RZ-I302, RZ-I303, RZ-V120" in text
+    assert text.endswith("NOT VALID (1 warning)\n")
+
+
+def test_a_list_leaves_out_what_is_the_same_for_every_file(run: Any, files: Files):
+    assert "RZ-I30" in run("validate", files["valid"]).out
+    assert "RZ-I30" not in run("validate", files["valid"], files["warning"]).out
+
+
+def test_a_closed_stdin_has_no_paths(run: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdin", None)
+
+    assert "which is closed" in run("validate", "-").err
 
 
 def test_only_selected_rules_are_reported(run: Any, files: Files):
@@ -170,6 +190,7 @@ def test_junit_is_read_by_others(run: Any, files: Files, tmp_path: Path):
     by_name = {Path(suite.name).name: suite for suite in suites}
     assert by_name["valid.h5"].failures == by_name["warning.h5"].failures == 0
     assert by_name["error.h5"].failures == by_name["missing.h5"].failures == 1
+    assert by_name["missing.h5"].skipped == len(catalogue()) - 1
     assert suites.tests == len(files) * len(catalogue())
     (failed,) = [case for case in by_name["error.h5"] if any(isinstance(r, junitparser.Failure) for r in case.result)]
     assert failed.name.startswith("RZ-V120 ")
@@ -211,7 +232,8 @@ def test_a_name_that_is_no_text_is_reported(run: Any, tmp_path: Path, format: st
 def test_all_rules_are_listed(run: Any):
     listed = run("rules", "--json").json["rules"]
 
-    assert [rule["rule"] for rule in listed] == sorted(rule.id for rule in catalogue())
+    assert sorted(rule["rule"] for rule in listed) == sorted(rule.id for rule in catalogue())
+    assert (listed[0]["severity"], listed[-1]["severity"]) == ("fatal", "info")
     assert len(run("rules", "RZ-W").out.splitlines()) == sum(rule.severity == "warning" for rule in catalogue())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -328,3 +329,23 @@ def test_a_verdict_says_who_signed_the_bundle(signed: Signed):
     with pytest.raises(SignatureError) as caught:
         rosetta.check(signed.folder / "run", signed.bundle, trusted_keys=signed.b)
     assert caught.value.reason == "untrusted_key"
+
+
+def test_labs_that_sign_at_once_all_get_in(tmp_path: Path):
+    path = builders.write(tmp_path / "b.h5")
+    for number in range(6):
+        rosetta.keygen(tmp_path / f"key-{number}")
+    code = "import sys; from rosetta.verbs.sign import sign; sign(sys.argv[1], key=sys.argv[2])"
+    commands = [[sys.executable, "-c", code, str(path), str(tmp_path / f"key-{number}")] for number in range(6)]
+
+    signers = [subprocess.Popen(command) for command in commands]
+
+    assert [signer.wait() for signer in signers] == [0] * 6
+    report = rosetta.verify(path, trusted_keys=[tmp_path / f"key-{number}.pub" for number in range(6)])
+    assert len(report.signers) == 6
+
+
+@pytest.mark.parametrize("output", ["", ".", "/", ".."])
+def test_a_key_needs_a_name(output: str):
+    with pytest.raises(UsageError, match="needs the name of a file"):
+        rosetta.keygen(output, name="Alice")
