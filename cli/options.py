@@ -74,7 +74,7 @@ def trust_options(required: bool, trusted_key: list[Path] | None, trust_file: Pa
 
 def read_passphrase_file(path: Path | None) -> str | None:
     """Return the passphrase in a file, if one is given."""
-    from rosetta.bundle.private_key import read_passphrase
+    from rosetta.bundle.signature.private_key import read_passphrase
 
     return None if path is None else read_passphrase(path)
 

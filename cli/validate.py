@@ -54,9 +54,9 @@ def validate(
     file gives its report, several files or - give one document with all reports.
     """
     with exit_on_error():
-        from rosetta.bundle import sandbox
+        from rosetta.bundle.sandbox.parent import prepare
 
-        sandbox.prepare()  # it loads HDF5 while this process loads the rules
+        prepare()  # it loads HDF5 while this process loads the rules
         paths = _paths(bundles)
         from rosetta.verbs.validate import validate_many
 

@@ -27,10 +27,10 @@ from rosetta.schemas.manifest import (
 from rosetta.bundle import Bundle, layout
 from rosetta.bundle.digest import content_digest
 from rosetta.bundle.manifest import as_json
-from rosetta.bundle.private_key import public_half
-from rosetta.bundle.signature import signature_path
-from rosetta.bundle.signing import make_statement, sign_statement, write_signature
-from rosetta.bundle.trust import trust_block
+from rosetta.bundle.signature.envelope import signature_path
+from rosetta.bundle.signature.private_key import public_half
+from rosetta.bundle.signature.signing import make_statement, sign_statement, write_signature
+from rosetta.bundle.signature.trust import trust_block
 from rosetta.bundle.writer import make_manifest, write_bundle
 
 SPACE = "space-" + "0123456789abcdef" * 2

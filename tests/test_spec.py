@@ -26,13 +26,15 @@ from rosetta.schemas.record import Record
 from rosetta.schemas.reports import ValidationReport
 
 from rosetta import preprocessing
-from rosetta.bundle import child, confine, layout, sandbox
+from rosetta.bundle import layout
 from rosetta.bundle import manifest as parsing
 from rosetta.bundle.digest import array_digest, content_digest, manifest_digest
 from rosetta.bundle.layout import DTYPES, MANIFEST
-from rosetta.bundle.signature import MAX_SIGNATURE_BYTES, signature_path
-from rosetta.bundle.superblock import check_superblock
-from rosetta.bundle.trust import MAX_TRUST_BYTES, read_trust_file
+from rosetta.bundle.sandbox import child, confine
+from rosetta.bundle.sandbox import parent as sandbox
+from rosetta.bundle.sandbox.superblock import check_superblock
+from rosetta.bundle.signature.envelope import MAX_SIGNATURE_BYTES, signature_path
+from rosetta.bundle.signature.trust import MAX_TRUST_BYTES, read_trust_file
 from rosetta.errors import UnsafeFileError
 from rosetta.rules import catalogue
 from rosetta.rules.engine import ONLY_SENDER

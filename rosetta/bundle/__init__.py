@@ -2,8 +2,9 @@
 
 ::
 
-    snapshot → superblock → sandbox ⇢ (child: walk) ⇢ extents → reader → manifest → integrity → Bundle
-                                                                          writer ← digest ←┘
+    sandbox → reader → manifest → integrity → Bundle
+                    layout, digest → writer ←┘   ↑
+                              migrate       signature
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ import numpy as np
 
 from rosetta.arrays import Array
 from rosetta.bundle import layout
-from rosetta.bundle.extents import Extent, check_extents
-from rosetta.bundle.sandbox import walk_apart
-from rosetta.bundle.snapshot import LARGE, first_bytes, opened, snapshot
-from rosetta.bundle.superblock import HEAD, check_superblock
+from rosetta.bundle.sandbox.extents import Extent, check_extents
+from rosetta.bundle.sandbox.parent import walk_apart
+from rosetta.bundle.sandbox.snapshot import LARGE, first_bytes, opened, snapshot
+from rosetta.bundle.sandbox.superblock import HEAD, check_superblock
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from rosetta.arrays import Array, Floats
 from rosetta.bundle.bundle import Bundle
 from rosetta.bundle.manifest import Reading, check_version, parse_json, validate_schema
 from rosetta.bundle.reader import RawBundle
-from rosetta.bundle.signature import Found
-from rosetta.bundle.trust import Trust
+from rosetta.bundle.signature.envelope import Found
+from rosetta.bundle.signature.trust import Trust
 from rosetta.schemas.manifest import Manifest
 from rosetta.schemas.reports import Finding, Severity, SkippedRule
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from rosetta.bundle.signature import (
+from rosetta.bundle.signature.envelope import (
     Refusal,
     Signature,
     form_problems,

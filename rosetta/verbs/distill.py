@@ -15,7 +15,7 @@ from rosetta.bundle import layout
 from rosetta.bundle.digest import manifest_digest
 from rosetta.bundle.manifest import canonical
 from rosetta.bundle.reader import RawBundle
-from rosetta.bundle.signature import signature_path
+from rosetta.bundle.signature.envelope import signature_path
 from rosetta.bundle.writer import make_manifest, write_bundle
 from rosetta.errors import IncompatibleError, SelectionError, UsageError
 from rosetta.files import check_output

@@ -11,7 +11,7 @@ import numpy as np
 from rosetta.arrays import Array
 from rosetta.bundle import Bundle, layout
 from rosetta.bundle.reader import RawBundle
-from rosetta.bundle.signature import (
+from rosetta.bundle.signature.envelope import (
     Signature,
     count_others,
     form_problems,
@@ -20,7 +20,7 @@ from rosetta.bundle.signature import (
     trust_problems,
     trusted_signers,
 )
-from rosetta.bundle.trust import Trust
+from rosetta.bundle.signature.trust import Trust
 from rosetta.errors import BundleError
 from rosetta.files import shown
 from rosetta.rules import Candidate

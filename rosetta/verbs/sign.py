@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rosetta.bundle import Bundle
-from rosetta.bundle.keys import public_path
-from rosetta.bundle.private_key import Passphrase, public_half, read_private_key, write_key_pair
-from rosetta.bundle.signature import (
+from rosetta.bundle.signature.envelope import (
     Signature,
     form_problems,
     has_signed,
@@ -18,14 +16,16 @@ from rosetta.bundle.signature import (
     signature_path,
     subject_problems,
 )
-from rosetta.bundle.signing import (
+from rosetta.bundle.signature.keys import public_path
+from rosetta.bundle.signature.private_key import Passphrase, public_half, read_private_key, write_key_pair
+from rosetta.bundle.signature.signing import (
     add_signature,
     make_statement,
     short_title,
     sign_statement,
     write_signature,
 )
-from rosetta.bundle.trust import trust_block
+from rosetta.bundle.signature.trust import trust_block
 from rosetta.errors import OutputError, UsageError
 from rosetta.files import check_output, locked, shown
 from rosetta.schemas.signature import MAX_NAME, KeygenReport, SignReport

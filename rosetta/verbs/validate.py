@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from rosetta.bundle import Bundle
 from rosetta.bundle.reader import RawBundle, read_raw
-from rosetta.bundle.signature import read_signature
-from rosetta.bundle.trust import Trust
+from rosetta.bundle.signature.envelope import read_signature
+from rosetta.bundle.signature.trust import Trust
 from rosetta.errors import IncompatibleError, UnreadableError, UnsafeFileError, UsageError
 from rosetta.files import shown
 from rosetta.rules import Candidate, Problem, catalogue, run

@@ -7,8 +7,8 @@ from os import PathLike
 from pathlib import Path
 
 from rosetta.bundle import Bundle
-from rosetta.bundle.signature import Signature, count_others, read_signature, signed_by
-from rosetta.bundle.trust import Trust, read_trust
+from rosetta.bundle.signature.envelope import Signature, count_others, read_signature, signed_by
+from rosetta.bundle.signature.trust import Trust, read_trust
 from rosetta.errors import BundleError, SignatureError
 from rosetta.files import shown
 from rosetta.schemas.signature import SignedBy, VerifyReport

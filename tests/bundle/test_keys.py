@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from rosetta.bundle.keys import PublicKey, read_public_key
-from rosetta.bundle.private_key import public_half, read_passphrase, read_private_key, write_key_pair
+from rosetta.bundle.signature.keys import PublicKey, read_public_key
+from rosetta.bundle.signature.private_key import public_half, read_passphrase, read_private_key, write_key_pair
 from rosetta.errors import SourceError, UsageError
 
 needs_ssh_keygen = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")

@@ -11,10 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
-from rosetta.bundle import layout, reader, snapshot
-from rosetta.bundle.extents import Extent, check_extents
+from rosetta.bundle import layout, reader
 from rosetta.bundle.manifest import canonical
 from rosetta.bundle.reader import read_raw
+from rosetta.bundle.sandbox import snapshot
+from rosetta.bundle.sandbox.extents import Extent, check_extents
 from rosetta.errors import SourceError, UnsafeFileError
 from tests import builders
 from tests.hostile.corpus import EXTRA, Change, link

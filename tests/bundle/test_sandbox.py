@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from rosetta.bundle import layout, reader, sandbox, snapshot
+from rosetta.bundle import layout, reader
 from rosetta.bundle.reader import read_raw
+from rosetta.bundle.sandbox import parent as sandbox
+from rosetta.bundle.sandbox import snapshot
 from rosetta.errors import SandboxError, UnsafeFileError
 from rosetta.verbs.validate import validate
 from tests import builders
@@ -52,10 +54,12 @@ def fresh() -> Iterator[None]:
 def _walk_as(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     """Let the child run `body` as its walk of a file, once it is confined."""
     sandbox._end()
-    patch = f"import rosetta.bundle.walk as w, os, socket, sys, time, signal, stat\n{DESCRIPTOR}def walk(file):\n"
+    patch = (
+        f"import rosetta.bundle.sandbox.walk as w, os, socket, sys, time, signal, stat\n{DESCRIPTOR}def walk(file):\n"
+    )
     patch += "\n".join(f"    {line}" for line in body.splitlines()) + "\nw.walk = walk\n"
     start = "import sys, json; sys.path[:] = json.loads(sys.argv[1])\n"
-    monkeypatch.setattr(sandbox, "_START", f"{start}{patch}from rosetta.bundle.child import main; main()")
+    monkeypatch.setattr(sandbox, "_START", f"{start}{patch}from rosetta.bundle.sandbox.child import main; main()")
 
 
 def _refusal(path: Path) -> UnsafeFileError:
@@ -91,7 +95,7 @@ def test_a_walk_that_goes_wrong_is_a_finding_and_exit_code_5(
     assert (finding.rule, report.exit_code) in {("RZ-S040", 5), ("RZ-S005", 4)}
 
 
-SHORT = "import rosetta.bundle.child as c; c.TIMEOUT_S = 0.5; main()"
+SHORT = "import rosetta.bundle.sandbox.child as c; c.TIMEOUT_S = 0.5; main()"
 
 
 @pytest.mark.parametrize("body", ["while True: pass", "time.sleep(60)", "signal.signal(14, 1); time.sleep(60)"])
@@ -231,7 +235,8 @@ def test_a_forked_process_starts_a_warden_of_its_own(bundle: Path):
 
 def test_the_warden_ends_with_the_process_that_started_it(bundle: Path):
     code = (
-        "import sys, os, signal; from pathlib import Path; from rosetta.bundle import sandbox, reader; "
+        "import sys, os, signal; from pathlib import Path; from rosetta.bundle import reader; "
+        "from rosetta.bundle.sandbox import parent as sandbox; "
         "reader.read_raw(Path(sys.argv[1])); print(sandbox._current.process.pid, flush=True); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -313,7 +318,7 @@ def test_what_the_system_lacks_is_told(
     isolation: str, message: str, bundle: Path, monkeypatch: pytest.MonkeyPatch, fresh: None
 ):
     start = sandbox._START.replace(
-        "main()", f"import rosetta.bundle.child as c; c.confine = lambda: {isolation}; main()"
+        "main()", f"import rosetta.bundle.sandbox.child as c; c.confine = lambda: {isolation}; main()"
     )
     monkeypatch.setattr(sandbox, "_START", start)
 

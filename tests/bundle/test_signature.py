@@ -17,9 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 from rosetta.schemas.signature import PAYLOAD_TYPE, PREDICATE_TYPE, STATEMENT_TYPE, SignedBy, Statement
 
-from rosetta.bundle.dsse import is_signed_by, sign_payload
-from rosetta.bundle.keys import PublicKey
-from rosetta.bundle.signature import (
+from rosetta.bundle.signature.dsse import is_signed_by, sign_payload
+from rosetta.bundle.signature.envelope import (
     MAX_SIGNATURE_BYTES,
     Refusal,
     Signature,
@@ -33,7 +32,8 @@ from rosetta.bundle.signature import (
     trust_problems,
     trusted_signers,
 )
-from rosetta.bundle.signing import add_signature, sign_statement, write_signature
+from rosetta.bundle.signature.keys import PublicKey
+from rosetta.bundle.signature.signing import add_signature, sign_statement, write_signature
 from rosetta.errors import OutputError, SignatureError
 
 LAB_A, LAB_B, STRANGER = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from rosetta.bundle.superblock import SIGNATURE, check_superblock
+from rosetta.bundle.sandbox.superblock import SIGNATURE, check_superblock
 from rosetta.errors import UnsafeFileError
 from tests import builders
 

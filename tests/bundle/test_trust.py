@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rosetta.bundle.keys import PublicKey
-from rosetta.bundle.trust import read_trust, read_trust_file, trust_block
+from rosetta.bundle.signature.keys import PublicKey
+from rosetta.bundle.signature.trust import read_trust, read_trust_file, trust_block
 from rosetta.errors import SourceError, UsageError
 
 A, B = (PublicKey(name, bytes([n]) * 32) for n, name in enumerate(("Lab A", "Lab B")))

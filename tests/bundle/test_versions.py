@@ -16,7 +16,7 @@ from rosetta.bundle import Bundle, layout
 from rosetta.bundle.digest import content_digest
 from rosetta.bundle.manifest import as_json, parse_json
 from rosetta.bundle.migrate import STEPS, Contents, Step, migrate
-from rosetta.bundle.signature import signature_path
+from rosetta.bundle.signature.envelope import signature_path
 from rosetta.errors import BundleError, IncompatibleError, NewerFormatWarning
 from rosetta.verbs.migrate import migrate as migrate_file
 from rosetta.verbs.validate import open_valid, validate

@@ -31,7 +31,7 @@ from rosetta.schemas.manifest import (
 
 import rosetta
 from rosetta.bundle import layout
-from rosetta.bundle.signature import signature_path
+from rosetta.bundle.signature.envelope import signature_path
 from tests import builders
 from tests.conftest import Lab
 

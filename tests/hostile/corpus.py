@@ -15,7 +15,7 @@ import numpy as np
 
 from rosetta.bundle import layout
 from rosetta.bundle.manifest import canonical
-from rosetta.bundle.signature import signature_path
+from rosetta.bundle.signature.envelope import signature_path
 from tests import builders
 from tests.hostile.documents import AMBIGUOUS, NOT_CANONICAL, NOT_JSON
 

@@ -67,7 +67,7 @@ def test_all_hostile_files_together_stay_within_a_gibibyte(tmp_path: Path):
     for number, case in enumerate(CASES.values()):
         case.make(tmp_path / f"{number}.h5")
     code = (
-        "import json, resource, sys; from rosetta.bundle import sandbox; "
+        "import json, resource, sys; from rosetta.bundle.sandbox import parent as sandbox; "
         "from rosetta.verbs.validate import validate_many; "
         "summary = validate_many(sys.argv[1:]); sandbox._end(); "
         "usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]; "

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rosetta.bundle.reader import RawBundle, read_raw
-from rosetta.bundle.signature import signature_path
+from rosetta.bundle.signature.envelope import signature_path
 from rosetta.verbs.validate import validate
 from tests import builders
 

@@ -20,7 +20,7 @@ from rosetta.schemas.reports import ValidationReport
 from rosetta.bundle import layout
 from rosetta.bundle.manifest import as_json, canonical, parse_json
 from rosetta.bundle.reader import RawBundle, read_raw
-from rosetta.bundle.signature import signature_path
+from rosetta.bundle.signature.envelope import signature_path
 from rosetta.errors import IncompatibleError
 from rosetta.rules import Rule, catalogue
 from rosetta.rules.arrays import _has_no_eigenvalue_below as has_no_eigenvalue_below

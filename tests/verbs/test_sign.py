@@ -18,7 +18,7 @@ from rosetta.schemas.run import RunRecord
 
 import rosetta
 from rosetta.bundle import layout
-from rosetta.bundle.signature import read_signature, signature_path
+from rosetta.bundle.signature.envelope import read_signature, signature_path
 from rosetta.errors import BundleError, OutputError, SignatureError, SourceError, UsageError
 from rosetta.verbs.verify import judge
 from tests import builders
@@ -206,8 +206,8 @@ def test_a_signature_file_that_is_not_this_bundles_is_kept(signed: Signed, there
         path.mkdir()
     else:
         found = read_signature(signed.bundle)
-        from rosetta.bundle.private_key import read_private_key
-        from rosetta.bundle.signing import sign_statement, write_signature
+        from rosetta.bundle.signature.private_key import read_private_key
+        from rosetta.bundle.signature.signing import sign_statement, write_signature
 
         predicate = found.statement.predicate.model_copy(update={"title": "I owe you 100"})
         statement = found.statement.model_copy(update={"predicate": predicate})

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rosetta.bundle.keys import PublicKey, parse_public_key, read_public_key
 from rosetta.bundle.manifest import without_echoes
+from rosetta.bundle.signature.keys import PublicKey, parse_public_key, read_public_key
 from rosetta.errors import SourceError, UsageError
 from rosetta.files import read_small
 from rosetta.schemas.signature import TrustFile

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rosetta.bundle.keys import OTHER_KINDS, PEM, PRIVATE, PublicKey, public_path, read_key_file
+from rosetta.bundle.signature.keys import OTHER_KINDS, PEM, PRIVATE, PublicKey, public_path, read_key_file
 from rosetta.errors import SourceError, UsageError
 from rosetta.files import atomic_file
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rosetta.bundle.keys import PublicKey
+from rosetta.bundle.signature.keys import PublicKey
 from rosetta.schemas.signature import PAYLOAD_TYPE
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import rfc8785
 
 from rosetta.bundle.bundle import Bundle
-from rosetta.bundle.dsse import sign_payload
-from rosetta.bundle.private_key import public_half
-from rosetta.bundle.signature import MAX_SIGNATURE_BYTES, Refusal, Signature, parse_signature
+from rosetta.bundle.signature.dsse import sign_payload
+from rosetta.bundle.signature.envelope import MAX_SIGNATURE_BYTES, Refusal, Signature, parse_signature
+from rosetta.bundle.signature.private_key import public_half
 from rosetta.errors import OutputError
 from rosetta.files import atomic_file
 from rosetta.schemas.signature import MAX_NAME, PAYLOAD_TYPE, PREDICATE_TYPE, STATEMENT_TYPE, Statement

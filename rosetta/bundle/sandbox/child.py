@@ -1,8 +1,8 @@
 """The processes that touch a stranger's file: a warden without secrets, and for each file a child of its own.
 
 The warden loads HDF5 once and then forks, so that a file costs milliseconds. Each child gives up its rights
-(`rosetta.bundle.confine`), walks one file, writes one line about it and ends. Whatever it writes, the parent
-(`rosetta.bundle.sandbox`) takes it for the word of a stranger.
+(`rosetta.bundle.sandbox.confine`), walks one file, writes one line about it and ends. Whatever it writes, the parent
+(`rosetta.bundle.sandbox.parent`) takes it for the word of a stranger.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import socket
 import sys
 from typing import Any, NoReturn
 
-from rosetta.bundle.confine import confine
+from rosetta.bundle.sandbox.confine import confine
 from rosetta.errors import UnsafeFileError
 
 TIMEOUT_S = 4.0
@@ -26,7 +26,7 @@ IDLE_S = 120.0  # a warden that nobody asks anything ends by itself
 def serve(connection: socket.socket) -> None:
     """Answer requests, each with a file's and a pipe's descriptor, until the other side is gone or has no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption ends
-    from rosetta.bundle import walk  # noqa: F401  loads HDF5, once for all children
+    from rosetta.bundle.sandbox import walk  # noqa: F401  loads HDF5, once for all children
 
     connection.settimeout(IDLE_S)
     connection.sendall(b"ready\n")
@@ -79,7 +79,7 @@ def _work(file: int, reply: int) -> NoReturn:
 def _walk(reader: _Reader) -> dict[str, Any]:
     import h5py
 
-    from rosetta.bundle.walk import walk
+    from rosetta.bundle.sandbox.walk import walk
 
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_fileobj_driver(h5py.h5fd.fileobj_driver, reader)

@@ -1,6 +1,6 @@
 """A walk over an HDF5 file that allows only what the format allows (spec §3.2), and says where the arrays lie.
 
-Only the child process imports this (`rosetta.bundle.child`): what it reports, the parent checks again.
+Only the child process imports this (`rosetta.bundle.sandbox.child`): what it reports, the parent checks again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from rosetta.bundle import layout
-from rosetta.bundle.extents import Extent
+from rosetta.bundle.sandbox.extents import Extent
 from rosetta.errors import UnsafeFileError
 
 COMMENT_MESSAGE = 1 << 0x0D  # bit of an object header's comment, in HDF5's file format specification

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from rosetta.bundle.dsse import is_signed_by
-from rosetta.bundle.keys import PublicKey
 from rosetta.bundle.manifest import parse_json, parse_object
-from rosetta.bundle.trust import Trust
+from rosetta.bundle.signature.dsse import is_signed_by
+from rosetta.bundle.signature.keys import PublicKey
+from rosetta.bundle.signature.trust import Trust
 from rosetta.errors import BundleError, SignatureError, SourceError
 from rosetta.files import read_small
 from rosetta.schemas.record import Record

@@ -23,7 +23,9 @@ PATIENCE_S = 30.0  # for the warden, which has a clock of its own for each file
 MAX_REPLY = 2**18
 _REFUSALS = {f"RZ-S0{n}" for n in ("05", "10", "11", "12", "13", "14", "20", "21", "22", "23", "30", "40")}
 _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")  # without these a Python may not start
-_START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from rosetta.bundle.child import main; main()"
+_START = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from rosetta.bundle.sandbox.child import main; main()"
+)
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def _search_path() -> list[str]:
     """Return where the child finds h5py and this package: as this process does, but never in the current folder."""
-    home = str(Path(__file__).parents[2])
+    home = str(Path(__file__).parents[3])
     return [*(entry for entry in sys.path if Path(entry).is_absolute() and entry != home), home]
 
 
