@@ -71,13 +71,21 @@ app.command("migrate")(migrate.migrate)
 app.add_typer(schema.app, name="schema")
 
 
+QUICK = {"validate", "inspect", "verify", "sign"}  # who waits for these would wait for HDF5, if it started later
+
+
 def main() -> None:
     """Run the command line."""
     from .errors import exit_on_error, show_warning
 
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # nobody else's code looks at a stranger's file
     for name in ("stdout", "stderr"):  # a caller may have closed them
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123  for as long as the process lives
+    if QUICK & set(sys.argv[1:2]) and not {"--help", "-h"} & set(sys.argv):
+        from rosetta.bundle.sandbox.parent import prepare
+
+        prepare()
     with warnings.catch_warnings(), exit_on_error():
         warnings.showwarning = show_warning
         app()

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from .render import plain
 
 if TYPE_CHECKING:
-    from rosetta.schemas.reports import ValidationReport, ValidationSummary
+    from rosetta.schemas.validation import ValidationReport, ValidationSummary
 
     from rosetta.rules import Rule
 

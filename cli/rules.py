@@ -11,7 +11,7 @@ from .options import Json
 from .render import emit, facts
 
 if TYPE_CHECKING:
-    from rosetta.schemas.reports import RuleCatalogue
+    from rosetta.schemas.validation import RuleCatalogue
 
 
 def rules(

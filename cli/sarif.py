@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from rosetta.schemas.reports import Finding, ValidationReport, ValidationSummary
+    from rosetta.schemas.validation import Finding, ValidationReport, ValidationSummary
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"fatal": "error", "error": "error", "warning": "warning", "info": "note"}

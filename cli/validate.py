@@ -14,7 +14,7 @@ from .options import Features, Json, TrustedKeys, TrustFile
 from .render import count_progress, plain
 
 if TYPE_CHECKING:
-    from rosetta.schemas.reports import ValidationReport, ValidationSummary
+    from rosetta.schemas.validation import ValidationReport, ValidationSummary
 
 
 class ReportFormat(StrEnum):
@@ -54,9 +54,6 @@ def validate(
     file gives its report, several files or - give one document with all reports.
     """
     with exit_on_error():
-        from rosetta.bundle.sandbox.parent import prepare
-
-        prepare()  # it loads HDF5 while this process loads the rules
         paths = _paths(bundles)
         from rosetta.verbs.validate import validate_many
 

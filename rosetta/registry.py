@@ -34,7 +34,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self.package = package
         self._known: dict[str, T] = {}
-        self._loaded = False
+        self._has_own = self._has_others = False
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that adds a plug-in under `name`."""
@@ -49,28 +49,35 @@ class Registry(Generic[T]):
 
     def get(self, name: str) -> T:
         """Return the plug-in called `name`, or raise UsageError with the nearest known names."""
-        self._load()
-        if name not in self._known:
+        if name not in self:
             near = difflib.get_close_matches(name, self._known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UsageError(f"no {self.kind} called {name!r}.{hint} Known: {', '.join(sorted(self))}.")
         return self._known[name]
 
     def __contains__(self, name: object) -> bool:
-        self._load()
+        self._load_own()
+        if name not in self._known:  # looking through what is installed takes time
+            self._load_others()
         return name in self._known
 
     def __iter__(self) -> Iterator[str]:
-        self._load()
+        self._load_own()
+        self._load_others()
         return iter(self._known)
 
-    def _load(self) -> None:
-        if self._loaded:
+    def _load_own(self) -> None:
+        if self._has_own:
             return
-        self._loaded = True
+        self._has_own = True
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
+
+    def _load_others(self) -> None:
+        if self._has_others:
+            return
+        self._has_others = True
         for point in entry_points(group=f"rosetta.{self.package.rpartition('.')[2]}"):
             if point.name not in self._known:
                 self._known[point.name] = point.load()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rosetta.schemas import reports, run, signature
+from rosetta.schemas import reports, run, signature, validation
 from rosetta.schemas.manifest import Manifest
 from rosetta.schemas.record import Record
 
@@ -19,9 +19,9 @@ DOCUMENTS: dict[str, type[Record]] = {
     "trust": signature.TrustFile,
     "train": reports.TrainReport,
     "distill": reports.DistillReport,
-    "validate": reports.ValidationReport,
-    "validate-several": reports.ValidationSummary,
-    "rules": reports.RuleCatalogue,
+    "validate": validation.ValidationReport,
+    "validate-several": validation.ValidationSummary,
+    "rules": validation.RuleCatalogue,
     "inspect": reports.InspectReport,
     "migrate": reports.MigrateReport,
     "embed": reports.EmbedReport,

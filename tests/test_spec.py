@@ -23,7 +23,7 @@ from rosetta.schemas import manifest as schema
 from rosetta.schemas import signature as signatures
 from rosetta.schemas.manifest import Manifest
 from rosetta.schemas.record import Record
-from rosetta.schemas.reports import ValidationReport
+from rosetta.schemas.validation import ValidationReport
 
 from rosetta import preprocessing
 from rosetta.bundle import layout

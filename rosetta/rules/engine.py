@@ -19,7 +19,7 @@ from rosetta.bundle.reader import RawBundle
 from rosetta.bundle.signature.envelope import Found
 from rosetta.bundle.signature.trust import Trust
 from rosetta.schemas.manifest import Manifest
-from rosetta.schemas.reports import Finding, Severity, SkippedRule
+from rosetta.schemas.validation import Finding, Severity, SkippedRule
 
 
 class Problem(NamedTuple):

@@ -6,7 +6,7 @@ import difflib
 
 from rosetta.errors import UsageError
 from rosetta.rules import Rule, catalogue
-from rosetta.schemas.reports import RuleCatalogue, RuleEntry
+from rosetta.schemas.validation import RuleCatalogue, RuleEntry
 
 
 def rules(beginning: str = "RZ-") -> RuleCatalogue:

@@ -16,7 +16,7 @@ from rosetta.files import shown
 from rosetta.rules import Candidate, Problem, catalogue, run
 from rosetta.rules.engine import Sender, finding
 from rosetta.schemas.manifest import FORMAT_VERSION
-from rosetta.schemas.reports import Finding, SkippedRule, ValidationReport, ValidationSummary
+from rosetta.schemas.validation import Finding, SkippedRule, ValidationReport, ValidationSummary
 from rosetta.verbs.verify import Paths, trust_if_any
 
 if TYPE_CHECKING:

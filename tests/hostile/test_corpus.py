@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from rosetta.schemas.reports import ValidationReport
+from rosetta.schemas.validation import ValidationReport
 
 from rosetta.bundle import Bundle
 from rosetta.errors import BundleError, RosettaError

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rosetta.schemas.manifest import InputDescription, LatentSpace, OriginEntry, Parent, PreprocessingStep
-from rosetta.schemas.reports import ValidationReport
+from rosetta.schemas.validation import ValidationReport
 
 from rosetta.bundle import layout
 from rosetta.bundle.manifest import as_json, canonical, parse_json

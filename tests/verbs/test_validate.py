@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rosetta.schemas.reports import ValidationReport
+from rosetta.schemas.validation import ValidationReport
 
 import rosetta
 from rosetta.bundle import Bundle, layout
