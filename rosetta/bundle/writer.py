@@ -67,7 +67,14 @@ def make_manifest(
 
 
 def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array], *, force: bool = False) -> bytes:
-    """Write a bundle atomically, over one that is there only with `force`, and return the manifest's bytes.
+    """Write a bundle as `write_text` does, and return the manifest's bytes."""
+    text = canonical(manifest)
+    write_text(path, text, manifest.format_version, arrays, force=force)
+    return text
+
+
+def write_text(path: Path, text: bytes, version: str, arrays: Mapping[str, Array], *, force: bool) -> None:
+    """Write a bundle with the manifest `text` atomically, over one that is there only with `force`.
 
     Raises
     ------
@@ -77,12 +84,10 @@ def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array], *,
     OutputError
         If the file cannot be written.
     """
-    text = canonical(manifest)
-    content = _hdf5(text, manifest.format_version, arrays)
+    content = _hdf5(text, version, arrays)
     with atomic_file(path, force=force) as temporary:
         temporary.write_bytes(content)
         Bundle.from_raw(read_raw(temporary))
-    return text
 
 
 def _hdf5(text: bytes, version: str, arrays: Mapping[str, Array]) -> bytes:

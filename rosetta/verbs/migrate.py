@@ -9,10 +9,10 @@ import rfc8785
 
 from rosetta.bundle import layout
 from rosetta.bundle.digest import manifest_digest
-from rosetta.bundle.manifest import check_version, parse_json, validate_schema
+from rosetta.bundle.manifest import check_version, parse_json
 from rosetta.bundle.migrate import Contents
 from rosetta.bundle.migrate import migrate as apply_steps
-from rosetta.bundle.writer import write_bundle
+from rosetta.bundle.writer import write_text
 from rosetta.errors import IncompatibleError
 from rosetta.files import check_output, shown
 from rosetta.schemas.reports import MigrateReport
@@ -35,6 +35,8 @@ def migrate(bundle: str | PathLike[str], output: str | PathLike[str], *, force: 
     ------
     IncompatibleError
         If the bundle is not valid, or newer than this reader.
+    BundleError
+        If what a step makes of it is not a bundle.
     OutputError
         If the output cannot be written.
     """
@@ -49,10 +51,8 @@ def migrate(bundle: str | PathLike[str], output: str | PathLike[str], *, force: 
             f"{layout.MAJOR}.{layout.MINOR}: use a newer version of Rosetta"
         )
     contents, newest = apply_steps(Contents(document, opened.arrays), version)
-    problems, manifest, _ = validate_schema(rfc8785.dumps(contents.document), minor=newest[1])
-    if manifest is None:
-        raise IncompatibleError(f"{path} cannot be brought to the newest version: {problems[0]}")
-    text = write_bundle(target, manifest, contents.arrays, force=force)
+    text = rfc8785.dumps(contents.document)
+    write_text(target, text, contents.document["format_version"], contents.arrays, force=force)
     return MigrateReport(
         bundle=shown(path),
         output=shown(target),

@@ -198,6 +198,18 @@ def test_a_bundle_that_is_newer_than_the_reader_is_not_migrated(tmp_path: Path):
         migrate_file(_newer(tmp_path / "b.h5"), tmp_path / "new.h5")
 
 
+def test_a_manifest_that_leaves_out_defaults_stays_as_it_is(tmp_path: Path):
+    document = as_json(builders.manifest(builders.arrays()))
+    for part, key in ((document, "requires"), (document, "extensions"), (document["provenance"], "parents")):
+        del part[key]
+    del document["content"]["preprocessing"]
+    old = builders.write_raw(tmp_path / "old.h5", builders.arrays(), builders.text_of(document))
+
+    report = migrate_file(old, tmp_path / "new.h5")
+
+    assert report.bundle_id == Bundle.open(old).bundle_id == Bundle.open(tmp_path / "new.h5").bundle_id
+
+
 def test_a_bundle_that_is_not_valid_is_not_migrated(tmp_path: Path):
     path = builders.write(tmp_path / "b.h5", license="free for all")
 

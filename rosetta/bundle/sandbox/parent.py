@@ -22,7 +22,7 @@ from rosetta.errors import SandboxError, UnsafeFileError
 PATIENCE_S = 30.0  # for the warden, which has a clock of its own for each file
 MAX_REPLY = 2**18
 _REFUSALS = {f"RZ-S0{n}" for n in ("05", "10", "11", "12", "13", "14", "20", "21", "22", "23", "30", "40")}
-_KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")  # without these a Python may not start
+_KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")  # without these a Python may not start
 _START = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from rosetta.bundle.sandbox.child import main; main()"
 )
