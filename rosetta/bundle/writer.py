@@ -67,13 +67,13 @@ def make_manifest(
 
 
 def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, Array], *, force: bool = False) -> bytes:
-    """Write a bundle as `write_text` does, and return the manifest's bytes."""
+    """Write a bundle as `write_document` does, and return the manifest's bytes."""
     text = canonical(manifest)
-    write_text(path, text, manifest.format_version, arrays, force=force)
+    write_document(path, text, manifest.format_version, arrays, force=force)
     return text
 
 
-def write_text(path: Path, text: bytes, version: str, arrays: Mapping[str, Array], *, force: bool) -> None:
+def write_document(path: Path, text: bytes, version: str, arrays: Mapping[str, Array], *, force: bool) -> None:
     """Write a bundle with the manifest `text` atomically, over one that is there only with `force`.
 
     Raises

@@ -12,7 +12,7 @@ from rosetta.bundle.digest import manifest_digest
 from rosetta.bundle.manifest import check_version, parse_json
 from rosetta.bundle.migrate import Contents
 from rosetta.bundle.migrate import migrate as apply_steps
-from rosetta.bundle.writer import write_text
+from rosetta.bundle.writer import write_document
 from rosetta.errors import IncompatibleError
 from rosetta.files import check_output, shown
 from rosetta.schemas.reports import MigrateReport
@@ -52,7 +52,7 @@ def migrate(bundle: str | PathLike[str], output: str | PathLike[str], *, force: 
         )
     contents, newest = apply_steps(Contents(document, opened.arrays), version)
     text = rfc8785.dumps(contents.document)
-    write_text(target, text, contents.document["format_version"], contents.arrays, force=force)
+    write_document(target, text, contents.document["format_version"], contents.arrays, force=force)
     return MigrateReport(
         bundle=shown(path),
         output=shown(target),
