@@ -51,7 +51,7 @@ def check(
             report = run(model, bundle, threshold=threshold, seed=seed, device=device.value, **trust)
         emit(report, as_json=json, text=lambda: _show(report))
         if "observed" not in report.origins:
-            note("note: these check pairs are not data; real items agree less well than they do")
+            note("these check pairs are not data; real items agree less well than they do")
         raise typer.Exit(0 if report.verdict == "aligned" else 1)
 
 

@@ -34,7 +34,7 @@ def compare(
             report = run(a, b, data=data, features=features, seed=seed, device=device.value)
         emit(report, as_json=json, text=lambda: _show(report))
         if report.n_items < 2 * len(report.linear_map.singular_values):
-            note(f"note: a linear map can fit {report.n_items} items whatever they are: compare on more")
+            note(f"a linear map can fit {report.n_items} items whatever they are: compare on more")
 
 
 def _show(report: CompareReport) -> None:

@@ -95,7 +95,7 @@ def distill(
                 on_rows=on_rows,
             )
         for each in notes:
-            note(f"note: {each}")
+            note(each)
         emit(report, as_json=json, text=lambda: _show(report, origin))
 
 

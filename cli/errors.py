@@ -10,7 +10,7 @@ from typing import TextIO
 
 import typer
 
-from .render import plain
+from .render import note
 
 INTERRUPTED = 130
 READER_LEFT = 141  # as for a command that the pipe's signal ends: no verdict
@@ -62,7 +62,7 @@ def show_warning(
     line: str | None = None,
 ) -> None:
     """Print a warning as a note, without the place in the code that it comes from."""
-    typer.echo(f"note: {plain(str(message))}", err=True)
+    note(str(message))
 
 
 def _stop(message: str, code: int) -> None:

@@ -46,7 +46,7 @@ def keygen(
         report = run(output, name=name, passphrase=passphrase or None, force=force)
         emit(report, as_json=json, text=lambda: _show(report))
         if not report.encrypted:
-            note("note: the private key is not encrypted: whoever gets the file can sign as you")
+            note("the private key is not encrypted: whoever gets the file can sign as you")
 
 
 def _show(report: KeygenReport) -> None:

@@ -54,7 +54,7 @@ def show(report: InspectReport, bundle: Bundle, *, thumbnails: bool | None) -> N
         _print_plain(report, shown)
     if thumbnails and not shown:
         shape = list(bundle.inputs.shape[1:])
-        note(f"note: there are no thumbnails: inputs of shape {shape} are no images, or the terminal is too narrow")
+        note(f"there are no thumbnails: inputs of shape {shape} are no images, or the terminal is too narrow")
 
 
 def gallery(bundle: Bundle, width: int) -> Gallery | None:

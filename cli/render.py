@@ -26,7 +26,7 @@ def emit(record: Record, *, as_json: bool, text: Callable[[], None]) -> None:
 
 def note(message: str) -> None:
     """Print something by the way, to stderr."""
-    typer.echo(message, err=True)
+    typer.echo(f"note: {plain(message)}", err=True)
 
 
 def plain(text: str) -> str:

@@ -35,7 +35,7 @@ def sign(
         passphrase = read_passphrase_file(passphrase_file) or (_ask if is_terminal() else None)
         report = run(bundle, key=key, passphrase=passphrase, force=force, on_note=notes.append)
         for each in notes:
-            note(f"note: {each}")
+            note(each)
         emit(report, as_json=json, text=lambda: _show(report))
 
 

@@ -121,7 +121,7 @@ def train(
                 **settings,
             )
         for each in notes:
-            note(f"note: {each}")
+            note(each)
         emit(report, as_json=json, text=lambda: _show(report, anchor_tolerance))
 
 

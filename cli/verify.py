@@ -29,7 +29,7 @@ def verify(
         emit(report, as_json=json, text=lambda: _show(report))
         if report.n_others:
             verb = "is" if report.n_others == 1 else "are"
-            note(f"note: {report.n_others} more in the signature file {verb} by nobody that you trust")
+            note(f"{report.n_others} more in the signature file {verb} by nobody that you trust")
         raise typer.Exit(0 if report.verified else 1)
 
 

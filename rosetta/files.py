@@ -8,13 +8,20 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rosetta.errors import OutputError, SourceError
 
 RUN_MARK = "run.json"  # a folder with this file is ours, and --force may replace it
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+def listed(paths: Paths) -> list[Path]:
+    """Return one path or several as a list."""
+    return [Path(each) for each in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 def shown(path: str | os.PathLike[str]) -> str:

@@ -41,6 +41,7 @@ MAX_OBJECTS = 256
 MAX_PATH = 255  # characters
 MAX_RANK = 32
 
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})")
 _NAME = r"(?!\.{1,2}$)[A-Za-z0-9_.-]+"  # HDF5 takes . and .. for places
 _STEP_ARRAY = re.compile(rf"/preprocessing/{_NAME}")
 _EXTENSION_ARRAY = re.compile(rf"/ext/[a-z0-9-]+(\.[a-z0-9-]+)+/{_NAME}")
@@ -60,7 +61,14 @@ def is_group_path(path: str) -> bool:
 
 def is_known_version(name: str, version: str) -> bool:
     """Whether the root's attributes are of this format, in a version whose tree is the one here."""
-    return name == FORMAT and bool(re.fullmatch(rf"{MAJOR}\.(0|[1-9][0-9]{{0,2}})", version))
+    parsed = parse_version(version)
+    return name == FORMAT and parsed is not None and parsed[0] == MAJOR
+
+
+def parse_version(text: str) -> tuple[int, int] | None:
+    """Return a format version's major and minor number; None for what is no version."""
+    numbers = _VERSION.fullmatch(text)
+    return (int(numbers[1]), int(numbers[2])) if numbers else None
 
 
 def step_array(number: int, name: str) -> str:

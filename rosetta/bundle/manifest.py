@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -28,14 +27,14 @@ def check_version(attributes: Mapping[str, str]) -> tuple[int, int]:
         RZ-V101 if it is not a version of this format, or of a major version that this reader does not know.
     """
     name, version = attributes.get(layout.FORMAT_ATTRIBUTE), attributes.get(layout.VERSION_ATTRIBUTE, "")
-    major, _, minor = version.partition(".")
-    if name != FORMAT or not re.fullmatch(r"(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})", version):
+    numbers = layout.parse_version(version)
+    if name != FORMAT or numbers is None:
         raise BundleError(
             "RZ-V101", "/", f"attributes say format {name!r}, version {version!r}; expected {FORMAT!r}, '1.0'"
         )
-    if int(major) != layout.MAJOR:
+    if numbers[0] != layout.MAJOR:
         raise BundleError("RZ-V101", "/", f"format version {version}; this reader knows {layout.MAJOR}.x only")
-    return int(major), int(minor)
+    return numbers
 
 
 def parse_json(data: bytes) -> dict[str, Any]:

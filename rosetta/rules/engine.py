@@ -34,8 +34,8 @@ def _absent(*_: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Sender:
-    """What a sender has at hand beside the bundle."""
+class Evidence:
+    """What only the sender has, to hold the bundle against."""
 
     given: frozenset[str] = frozenset()  # of "model" and "data"
     items: Callable[[Bundle], Array] = _absent  # the data's items, preprocessed as the bundle says
@@ -47,12 +47,12 @@ class Candidate:
     """A file under validation, its layers opened as the rules get to them."""
 
     def __init__(
-        self, raw: RawBundle, *, signature: Found = None, trust: Trust | None = None, sender: Sender | None = None
+        self, raw: RawBundle, *, signature: Found = None, trust: Trust | None = None, evidence: Evidence | None = None
     ) -> None:
         self.raw = raw
         self.signature = signature  # what stands beside the file
         self.trust = trust  # None: nobody has to have signed it
-        self.sender = sender or Sender()
+        self.evidence = evidence or Evidence()
 
     @property
     def is_draft(self) -> bool:
@@ -169,9 +169,9 @@ def run(candidate: Candidate) -> tuple[list[Finding], list[SkippedRule]]:
         if each.check is None:
             continue
         broken = sorted(each.requires & failed)
-        if broken or each.needs - candidate.sender.given:
+        if broken or each.needs - candidate.evidence.given:
             failed.add(each.id)
-            reason = ONLY_SENDER if each.needs - candidate.sender.given else f"needs {', '.join(broken)}"
+            reason = ONLY_SENDER if each.needs - candidate.evidence.given else f"needs {', '.join(broken)}"
             skipped.append(SkippedRule(rule=each.id, reason=reason))
             continue
         with np.errstate(all="ignore"):  # a stranger's numbers may overflow; what comes of it is judged

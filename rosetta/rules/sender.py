@@ -18,7 +18,7 @@ _AGAIN = "Distil again, from the model and data that the bundle is to speak of."
 @rule("RZ-V131", section="1", fix=_AGAIN, requires=_NUMBERS, needs={"model"})
 def latents_are_the_models(file: Candidate) -> Iterator[Problem]:
     """With --model: every latent is what the sender's encoder gives for exactly the stored input."""
-    found = file.sender.encode(file.bundle.inputs)
+    found = file.evidence.encode(file.bundle.inputs)
     if found.shape != file.bundle.latents.shape:
         yield Problem(layout.LATENTS, f"the model gives latents of shape {found.shape}, the bundle has others")
         return
@@ -35,7 +35,7 @@ def latents_are_the_models(file: Candidate) -> Iterator[Problem]:
 @rule("RZ-V132", section="5.2", fix=_AGAIN, requires={"RZ-V106"}, needs={"model"})
 def model_is_the_one_described(file: Candidate) -> Iterator[Problem]:
     """With --model: the model's weights have the digest that the manifest declares."""
-    declared, found = file.manifest.provenance.model.weights_sha256, file.sender.weights_sha256
+    declared, found = file.manifest.provenance.model.weights_sha256, file.evidence.weights_sha256
     if found != declared:
         where = "/manifest#/provenance/model/weights_sha256"
         yield Problem(where, f"says {declared[:12]}…, but the digest of the model's weights is {found[:12]}…")
@@ -44,7 +44,7 @@ def model_is_the_one_described(file: Candidate) -> Iterator[Problem]:
 @rule("RZ-V133", section="5.2", fix=_AGAIN, requires=_NUMBERS, needs={"data"})
 def observed_points_are_items(file: Candidate) -> Iterator[Problem]:
     """With --data: there are as many items as the manifest says, and every observed input is one of them."""
-    items = flat(file.sender.items(file.bundle)).astype(np.float32)
+    items = flat(file.evidence.items(file.bundle)).astype(np.float32)
     declared = file.manifest.provenance.data.n_items
     if len(items) != declared:
         yield Problem("/manifest#/provenance/data/n_items", f"says {declared}, but the data has {len(items)} items")
@@ -66,7 +66,9 @@ def moments_are_of_all_items(file: Candidate) -> Iterator[Problem]:
     mean, covariance = file.bundle.space_mean, file.bundle.space_covariance
     if mean is None or covariance is None:
         return
-    latents = file.sender.encode(file.sender.items(file.bundle)).astype(np.float64)
+    latents = file.evidence.encode(file.evidence.items(file.bundle)).astype(np.float64)
+    if latents.shape[1] != file.bundle.latents.shape[1]:  # RZ-V131 says so
+        return
     scale = max(file.bundle.latents_total_sd, 1e-12)
     found = np.atleast_2d(np.cov(latents, rowvar=False, ddof=0))
     for path, gap in (

@@ -12,6 +12,7 @@ from rosetta import preprocessing
 from rosetta.arrays import Floats, resolve_device
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError, UsageError
+from rosetta.files import Paths
 from rosetta.metrics import agreement
 from rosetta.metrics.distortion import unmapped_distortion
 from rosetta.models.checkpoint import Checkpoint, load_run
@@ -19,7 +20,7 @@ from rosetta.models.vae import encode_array
 from rosetta.rules.meaning import LEAST_CHECKS, LEAST_SPREAD
 from rosetta.schemas.reports import CheckReport, Interval
 from rosetta.verbs.validate import open_valid
-from rosetta.verbs.verify import Paths, signers_of, trust_if_any
+from rosetta.verbs.verify import signers_of, trust_if_any
 
 THRESHOLD = 0.5
 LARGEST_P_VALUE = 0.01

@@ -22,12 +22,12 @@ from rosetta.bundle.signature.envelope import (
 )
 from rosetta.bundle.signature.trust import Trust
 from rosetta.errors import BundleError
-from rosetta.files import shown
+from rosetta.files import Paths, shown
 from rosetta.rules import Candidate
 from rosetta.rules.arrays import input_is_as_described, latents_have_the_spaces_dimensions, pair_counts_agree
 from rosetta.schemas.manifest import FORMAT
 from rosetta.schemas.reports import InspectReport, SignatureState
-from rosetta.verbs.verify import Paths, trust_if_any
+from rosetta.verbs.verify import trust_if_any
 
 SHAPE_RULES = {
     "RZ-V114": pair_counts_agree,

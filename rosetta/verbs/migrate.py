@@ -44,7 +44,7 @@ def migrate(bundle: str | PathLike[str], output: str | PathLike[str], *, force: 
     check_output(target, force=force, suffix=".h5")
     opened = open_valid(path)
     document = parse_json(opened.manifest_bytes)
-    version = check_version({"format": document["format"], "format_version": document["format_version"]})
+    version = check_version(document)
     if version > (layout.MAJOR, layout.MINOR):
         raise IncompatibleError(
             f"{path} has format version {document['format_version']}, newer than this reader's "

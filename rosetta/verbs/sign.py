@@ -11,7 +11,6 @@ from rosetta.bundle import Bundle
 from rosetta.bundle.signature.envelope import (
     Signature,
     form_problems,
-    has_signed,
     read_signature,
     signature_path,
     subject_problems,
@@ -133,7 +132,7 @@ def _sign(
 ) -> SignReport:
     target, public = signature_path(path), public_half(private)
     earlier = None if force else _earlier(path, opened)
-    if earlier is not None and has_signed(public, earlier):
+    if earlier is not None and earlier.is_signed_by(public):
         on_note(f"{target} has a signature by this key already, so nothing was written")
         return _report(target, earlier, public.fingerprint, opened, added=False)
     if earlier is None:

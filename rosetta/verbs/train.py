@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from rosetta.arrays import Array, resolve_device
 from rosetta.bundle import Bundle
 from rosetta.errors import UsageError
-from rosetta.files import check_output
+from rosetta.files import Paths, check_output, listed
 from rosetta.models.checkpoint import save_run, weights_digest
 from rosetta.models.vae import VAE, build_vae
 from rosetta.objectives.anchors import AnchorLoss
@@ -27,7 +27,7 @@ from rosetta.verbs.prepare import Features, Prepared
 from rosetta.verbs.settings import check_settings
 from rosetta.verbs.software import now, versions
 from rosetta.verbs.validate import open_valid
-from rosetta.verbs.verify import Paths, signers_of, trust_if_any
+from rosetta.verbs.verify import signers_of, trust_if_any
 
 UNUSUAL_VALUE = 20.0  # beyond this, inputs are probably raw numbers that were meant to be scaled
 MISSED = 1.25  # times the tolerance: a held weight ends a little above or below
@@ -37,7 +37,7 @@ def train(
     data: str | Array,
     output: str | PathLike[str],
     *,
-    anchors: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
+    anchors: Paths = (),
     features: Features = None,
     trusted_keys: Paths = (),
     trust_file: str | PathLike[str] | None = None,
@@ -86,11 +86,11 @@ def train(
     check_output(folder, force=force)
     device = resolve_device(chosen.device)
     refuse_idle_settings(chosen, has_anchors=bool(anchors))
-    paths = [anchors] if isinstance(anchors, str | PathLike) else list(anchors)
+    paths = listed(anchors)
     trust = trust_if_any(trusted_keys, trust_file)
     if trust is not None and not paths:
         raise UsageError("keys to trust have no effect without --anchors: pass a bundle, or leave them out")
-    bundles = [open_valid(Path(path)) for path in paths]
+    bundles = [open_valid(path) for path in paths]
     signers = [signers_of(path, bundle, trust) for path, bundle in zip(paths, bundles, strict=True)]
     items = prepare_items(data, bundles, features, chosen)
     config, step_arrays = configure(items, bundles, chosen)

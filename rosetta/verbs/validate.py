@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rosetta.bundle import Bundle
-from rosetta.bundle.reader import RawBundle, read_raw
+from rosetta.bundle.reader import read_raw
 from rosetta.bundle.signature.envelope import read_signature
 from rosetta.bundle.signature.trust import Trust
-from rosetta.errors import IncompatibleError, UnreadableError, UnsafeFileError, UsageError
-from rosetta.files import shown
+from rosetta.errors import IncompatibleError, NewerFormatWarning, UnreadableError, UnsafeFileError, UsageError
+from rosetta.files import Paths, shown
 from rosetta.rules import Candidate, Problem, catalogue, run
-from rosetta.rules.engine import Sender, finding
+from rosetta.rules.engine import Evidence, finding
 from rosetta.schemas.manifest import FORMAT_VERSION
 from rosetta.schemas.validation import Finding, SkippedRule, ValidationReport, ValidationSummary
-from rosetta.verbs.verify import Paths, trust_if_any
+from rosetta.verbs.verify import trust_if_any
 
 if TYPE_CHECKING:
     from rosetta.arrays import Array
     from rosetta.verbs.prepare import Features
 
 VALID, INVALID, UNREADABLE, UNSUPPORTED, UNSAFE, STOPPED = range(6)
-UNREADABLE_RULE, VERSION_RULE, STOPPED_RULE = "RZ-S007", "RZ-V101", "RZ-S040"
+UNREADABLE_RULE, VERSION_RULE, STOPPED_RULE, NEWER_RULE = "RZ-S007", "RZ-V101", "RZ-S040", "RZ-W211"
 
 
 def validate(
@@ -68,10 +69,10 @@ def validate(
 
 
 def _validate(
-    path: Path, chosen: frozenset[str], trust: Trust | None, sender: Sender | None, *, strict: bool
+    path: Path, chosen: frozenset[str], trust: Trust | None, evidence: Evidence | None, *, strict: bool
 ) -> ValidationReport:
     try:
-        report, _ = _examine(path, trust, sender)
+        report, _ = _examine(path, trust, evidence)
     except UnreadableError as error:
         report = _fatal(path, UNREADABLE, Problem("/", str(error)), UNREADABLE_RULE)
     return _judged(report, chosen, strict=strict)
@@ -92,10 +93,10 @@ def validate_many(
 ) -> ValidationSummary:
     """Return the reports of several files, and the highest of their exit codes."""
     chosen, trust = _chosen(select, ignore), trust_if_any(trusted_keys, trust_file)
-    sender = _sender(model, data, features)
+    evidence = _evidence(model, data, features)
     reports = []
     for number, path in enumerate(paths, start=1):
-        reports.append(_validate(Path(path), chosen, trust, sender, strict=strict))
+        reports.append(_validate(Path(path), chosen, trust, evidence, strict=strict))
         on_progress(number)
     exit_code = max((report.exit_code for report in reports), default=VALID)
     return ValidationSummary(valid=all(report.valid for report in reports), exit_code=exit_code, reports=tuple(reports))
@@ -103,37 +104,40 @@ def validate_many(
 
 def open_valid(path: Path) -> Bundle:
     """Open a bundle that breaks no rule, or raise IncompatibleError with the errors."""
-    report, raw = _examine(path)
+    report, candidate = _examine(path)
     errors = [f for f in report.findings if f.severity in ("fatal", "error")]
-    if errors or raw is None:
+    if errors or candidate is None:
         listed = "\n  - ".join(f"{f.rule} at {f.location}: {f.message}" for f in errors[:5])
         raise IncompatibleError(f"{path} is not a valid bundle:\n  - {listed}\nSee: rosetta validate {path}")
-    return Bundle.from_raw(raw)
+    for newer in (f for f in report.findings if f.rule == NEWER_RULE):
+        warnings.warn(newer.message, NewerFormatWarning, stacklevel=2)
+    return candidate.bundle
 
 
 def _examine(
-    path: Path, trust: Trust | None = None, sender: Sender | None = None
-) -> tuple[ValidationReport, RawBundle | None]:
-    """Return the report of every rule and, unless the file is unsafe, what was read."""
+    path: Path, trust: Trust | None = None, evidence: Evidence | None = None
+) -> tuple[ValidationReport, Candidate | None]:
+    """Return the report of every rule and, unless the file is unsafe, what they were tried on."""
     try:
         raw = read_raw(path)
     except UnsafeFileError as error:
         code = STOPPED if error.rule == STOPPED_RULE else UNSAFE
         return _fatal(path, code, Problem(error.location, error.message), error.rule), None
-    findings, skipped = run(Candidate(raw, signature=read_signature(path), trust=trust, sender=sender))
+    candidate = Candidate(raw, signature=read_signature(path), trust=trust, evidence=evidence)
+    findings, skipped = run(candidate)
     is_known = VERSION_RULE not in {each.rule for each in findings}
     version = FORMAT_VERSION if is_known else None
-    return _report(path, VALID if is_known else UNSUPPORTED, version, findings, skipped), raw
+    return _report(path, VALID if is_known else UNSUPPORTED, version, findings, skipped), candidate
 
 
-def _sender(model: str | PathLike[str] | None, data: str | Array | None, features: Features) -> Sender | None:
+def _evidence(model: str | PathLike[str] | None, data: str | Array | None, features: Features) -> Evidence | None:
     if features is not None and data is None:
         raise UsageError("--features without --data has no effect: leave it out")
     if model is None and data is None:
         return None
-    from rosetta.verbs.sender import sender_of
+    from rosetta.verbs.evidence import evidence_of
 
-    return sender_of(model, data, features=features)
+    return evidence_of(model, data, features=features)
 
 
 def _fatal(path: Path, code: int, problem: Problem, rule: str) -> ValidationReport:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
@@ -10,12 +9,10 @@ from rosetta.bundle import Bundle
 from rosetta.bundle.signature.envelope import Signature, count_others, read_signature, signed_by
 from rosetta.bundle.signature.trust import Trust, read_trust
 from rosetta.errors import BundleError, SignatureError
-from rosetta.files import shown
+from rosetta.files import Paths, listed, shown
 from rosetta.schemas.signature import SignedBy, VerifyReport
 
 DIGEST_RULES = {"RZ-V111", "RZ-V112"}
-
-Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 
 def verify(
@@ -46,7 +43,10 @@ def verify(
     RosettaError
         If bundle, keys or trust file cannot be used.
     """
-    path, trust = Path(bundle), trust_of(trusted_keys, trust_file)
+    return _verify(Path(bundle), trust_of(trusted_keys, trust_file))
+
+
+def _verify(path: Path, trust: Trust) -> VerifyReport:
     try:
         opened = Bundle.open(path)
     except BundleError as error:
@@ -75,12 +75,13 @@ def judge(
     bundle: str | PathLike[str], *, trusted_keys: Paths = (), trust_file: str | PathLike[str] | None = None
 ) -> VerifyReport:
     """Return what `verify` returns; where it refuses the signature, a report that says so and why."""
+    path, trust = Path(bundle), trust_of(trusted_keys, trust_file)
     try:
-        return verify(bundle, trusted_keys=trusted_keys, trust_file=trust_file)
+        return _verify(path, trust)
     except SignatureError as error:
-        others = count_others(read_signature(Path(bundle)), trust_of(trusted_keys, trust_file))
+        others = count_others(read_signature(path), trust)
         refused = {
-            "bundle": shown(bundle),
+            "bundle": shown(path),
             "verified": False,
             "reason": error.reason,
             "message": str(error),
@@ -91,17 +92,13 @@ def judge(
 
 def trust_of(trusted_keys: Paths, trust_file: str | PathLike[str] | None) -> Trust:
     """Return the keys in public key files and a trust file, or raise UsageError if there are none."""
-    return read_trust(None if trust_file is None else Path(trust_file), map(Path, _listed(trusted_keys)))
+    return read_trust(None if trust_file is None else Path(trust_file), listed(trusted_keys))
 
 
 def trust_if_any(trusted_keys: Paths, trust_file: str | PathLike[str] | None) -> Trust | None:
     """Return the keys that a signature is required of, or None if no file is given."""
-    files = _listed(trusted_keys)
+    files = listed(trusted_keys)
     return trust_of(files, trust_file) if files or trust_file is not None else None
-
-
-def _listed(paths: Paths) -> list[str | PathLike[str]]:
-    return [paths] if isinstance(paths, str | PathLike) else list(paths)
 
 
 def signers_of(path: str | PathLike[str], bundle: Bundle, trust: Trust | None) -> tuple[SignedBy, ...]:

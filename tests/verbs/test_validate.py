@@ -69,7 +69,14 @@ def test_another_model_is_found(lab: Lab, tmp_path: Path):
 def test_a_model_of_another_size_is_found(lab: Lab, tmp_path: Path):
     rosetta.train(lab.train, tmp_path / "other", **SETTINGS | {"epochs": 1, "latent_dim": 3})
 
-    assert "RZ-V131" in _broken(rosetta.validate(lab.observed, model=tmp_path / "other"))
+    assert _broken(rosetta.validate(lab.observed, model=tmp_path / "other", data=lab.train)) == {"RZ-V131", "RZ-V132"}
+
+
+def test_a_model_of_other_inputs_is_an_error(lab: Lab, tmp_path: Path):
+    rosetta.train(np.zeros((20, 5), np.float32), tmp_path / "other", **SETTINGS | {"epochs": 1})
+
+    with pytest.raises(IncompatibleError, match=r"the model takes \(5,\)"):
+        rosetta.validate(lab.observed, model=tmp_path / "other")
 
 
 def test_latents_that_the_model_does_not_give_are_found(lab: Lab, tmp_path: Path):

@@ -34,15 +34,13 @@ def check_superblock(data: bytes, size: int) -> int:
         found = f"the HDF5 signature stands at byte {at}, after foreign bytes" if at > 0 else "it has no HDF5 signature"
         found = found if data else "it is empty"
         raise UnsafeFileError("RZ-S001", "/", f"not a plain HDF5 file: {found}; a bundle has it at byte 0")
-    if len(data) < 48:
+    length = 96 if data[8:9] == b"\0" else 48
+    if len(data) < length:
         raise UnsafeFileError("RZ-S002", "/", f"the file ends after {len(data)} bytes, inside its superblock")
     version = data[8]
     if version not in _FIELDS:
         raise UnsafeFileError("RZ-S003", "/", f"HDF5 superblock version {version}; a bundle has 0, 2 or 3")
     sizes, base, end, undefined = _FIELDS[version]
-    length = 96 if version == 0 else 48
-    if len(data) < length:
-        raise UnsafeFileError("RZ-S002", "/", f"the file ends after {len(data)} bytes, inside its superblock")
     if data[sizes : sizes + 2] != b"\x08\x08" or data[base : base + 8] != bytes(8):
         raise UnsafeFileError("RZ-S003", "/", "the HDF5 superblock has odd address sizes or a base address")
     if data[undefined : undefined + 8] != UNDEFINED:

@@ -55,6 +55,15 @@ class Signature:
     payload: bytes
     statement: Statement
 
+    @property
+    def signatures(self) -> list[bytes]:
+        """The signatures over the payload; the key ids that stand beside them are not asked."""
+        return [base64.b64decode(each.sig) for each in self.envelope.signatures]
+
+    def is_signed_by(self, key: PublicKey) -> bool:
+        """Whether one of the signatures is by `key`."""
+        return is_signed_by(key, self.payload, self.signatures)
+
 
 Found = Signature | Refusal | None  # what stands beside a bundle: a claim, something that is none, or nothing
 
@@ -132,15 +141,14 @@ def trusted_signers(found: Found, trust: Trust) -> tuple[SignedBy, ...]:
     """Return the trusted keys that signed the envelope, whatever key ids it claims, in the order of `trust`."""
     if not isinstance(found, Signature):
         return ()
-    return tuple(SignedBy(name=key.name, key=key.fingerprint) for key in trust if has_signed(key, found))
+    return tuple(SignedBy(name=key.name, key=key.fingerprint) for key in trust if found.is_signed_by(key))
 
 
 def count_others(found: Found, trust: Trust) -> int:
     """Return how many of the envelope's signatures are by no trusted key."""
     if not isinstance(found, Signature):
         return 0
-    signatures = [base64.b64decode(each.sig) for each in found.envelope.signatures]
-    return sum(not any(is_signed_by(key, found.payload, [each]) for key in trust) for each in signatures)
+    return sum(not any(is_signed_by(key, found.payload, [each]) for key in trust) for each in found.signatures)
 
 
 def trust_problems(found: Found, trust: Trust) -> list[Refusal]:
@@ -182,11 +190,6 @@ def signed_by(found: Found, *, bundle_id: str, content_id: str, trust: Trust) ->
     for refusal in form_problems(found) or subject_problems(found, **ids) or trust_problems(found, trust):
         raise SignatureError(*refusal)
     return trusted_signers(found, trust)
-
-
-def has_signed(key: PublicKey, signature: Signature) -> bool:
-    """Whether one of the envelope's signatures is by `key`; the key ids beside them are not asked."""
-    return is_signed_by(key, signature.payload, [base64.b64decode(each.sig) for each in signature.envelope.signatures])
 
 
 def _object(data: bytes, what: str, *, canonical: bool = False) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""The sender's model and data, for the rules that only the sender can check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+from rosetta import preprocessing
+from rosetta.arrays import Array, Floats
+from rosetta.bundle import Bundle
+from rosetta.errors import IncompatibleError
+from rosetta.rules.engine import Evidence
+from rosetta.sources import read_items
+from rosetta.verbs.prepare import Expected, Features, match_inputs
+
+
+def evidence_of(model: str | PathLike[str] | None, data: str | Array | None, *, features: Features = None) -> Evidence:
+    """Return what rules ask of a run and of data, either of which may be absent."""
+    evidence = Evidence()
+    if data is not None:
+        evidence = replace(evidence, given=evidence.given | {"data"}, items=_items_of(data, features))
+    if model is None:
+        return evidence
+    from rosetta.models.checkpoint import load_run, weights_digest
+    from rosetta.models.vae import encode_array
+
+    run = load_run(Path(model))
+
+    def encode(inputs: Array) -> Floats:
+        """Return posterior means, or raise IncompatibleError if the model takes inputs of another shape."""
+        if inputs.shape[1:] != run.config.input_shape:
+            raise IncompatibleError(
+                f"the bundle cannot be held against the model: its inputs have shape {inputs.shape[1:]}, the model "
+                f"takes {run.config.input_shape}"
+            )
+        return encode_array(run.model, inputs)[0]
+
+    return replace(
+        evidence,
+        given=evidence.given | {"model"},
+        encode=encode,
+        weights_sha256=weights_digest(run.model),
+    )
+
+
+def _items_of(data: str | Array, features: Features) -> Callable[[Bundle], Array]:
+    """Return what gives the data's items, preprocessed as a bundle says."""
+    raw = read_items(data)
+
+    def items(bundle: Bundle) -> Array:
+        """Return the items."""
+        content = bundle.manifest.content
+        steps = preprocessing.from_records(content.preprocessing, bundle.arrays)
+        names, bounds = content.input.feature_names, content.input.value_range
+        expected = Expected("the bundle", content.input.shape, steps, names, bounds)
+        return match_inputs(raw, expected, features=features).inputs
+
+    return items
