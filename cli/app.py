@@ -15,6 +15,7 @@ from . import (
     demo,
     distill,
     embed,
+    export,
     inspect,
     keygen,
     migrate,
@@ -62,6 +63,7 @@ app.command("validate")(validate.validate)
 app.command("rules")(rules.rules)
 app.command("explain")(rules.explain)
 app.command("embed")(embed.embed)
+app.command("export")(export.export)
 app.command("check")(check.check)
 app.command("compare")(compare.compare)
 app.command("keygen")(keygen.keygen)

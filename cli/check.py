@@ -8,6 +8,7 @@ import typer
 
 from .errors import exit_on_error
 from .options import (
+    AllowCode,
     BundlePath,
     Device,
     DeviceOption,
@@ -37,6 +38,7 @@ def check(
     trust_file: TrustFile = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
+    allow_code: AllowCode = None,
     json: Json = False,
 ) -> None:
     """Prove on a bundle's check pairs that MODEL is in its latent space.
@@ -48,7 +50,9 @@ def check(
 
         trust = trust_options(require_signature, trusted_key, trust_file)
         with row_progress(f"checking {model.name}"):
-            report = run(model, bundle, threshold=threshold, seed=seed, device=device.value, **trust)
+            report = run(
+                model, bundle, threshold=threshold, seed=seed, device=device.value, allow_code=allow_code, **trust
+            )
         emit(report, as_json=json, text=lambda: _show(report))
         if "observed" not in report.origins:
             note("these check pairs are not data; real items agree less well than they do")

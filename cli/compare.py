@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import exit_on_error
-from .options import Device, DeviceOption, Features, Json, Seed
+from .options import AllowCode, Device, DeviceOption, Features, Json, Seed
 from .render import emit, facts, note, row_progress, table
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def compare(
     features: Features = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
+    allow_code: AllowCode = None,
     json: Json = False,
 ) -> None:
     """Say how far B's latents are from A's, on the same items."""
@@ -31,7 +32,7 @@ def compare(
         from rosetta.verbs.compare import compare as run
 
         with row_progress("comparing"):
-            report = run(a, b, data=data, features=features, seed=seed, device=device.value)
+            report = run(a, b, data=data, features=features, seed=seed, device=device.value, allow_code=allow_code)
         emit(report, as_json=json, text=lambda: _show(report))
         if report.n_items < 2 * len(report.linear_map.singular_values):
             note(f"a linear map can fit {report.n_items} items whatever they are: compare on more")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import exit_on_error
-from .options import Data, Device, DeviceOption, Features, Force, Json, Model, Seed
+from .options import AllowCode, Data, Device, DeviceOption, Features, Force, Json, Model, Seed
 from .render import emit, facts, note, row_progress
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def distill(
     features: Features = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
+    allow_code: AllowCode = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -90,6 +91,7 @@ def distill(
                 features=features,
                 seed=seed,
                 device=device.value,
+                allow_code=allow_code,
                 force=force,
                 on_note=notes.append,
                 on_rows=on_rows,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .errors import exit_on_error
-from .options import Data, Device, DeviceOption, Features, Force, Json, Model
+from .options import AllowCode, Data, Device, DeviceOption, Features, Force, Json, Model
 from .render import emit, facts, row_progress
 
 
@@ -18,6 +18,7 @@ def embed(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="Z.npy", help="The file of latents to write.")],
     features: Features = None,
     device: DeviceOption = Device.auto,
+    allow_code: AllowCode = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -26,7 +27,16 @@ def embed(
         from rosetta.verbs.embed import embed as run
 
         with row_progress(f"embedding {data}") as on_rows:
-            report = run(model, data, output, features=features, device=device.value, force=force, on_rows=on_rows)
+            report = run(
+                model,
+                data,
+                output,
+                features=features,
+                device=device.value,
+                allow_code=allow_code,
+                force=force,
+                on_rows=on_rows,
+            )
         emit(
             report,
             as_json=json,

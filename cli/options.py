@@ -28,6 +28,13 @@ Features = Annotated[
     str | None,
     typer.Option(metavar="SOURCE", help="Names of the features: an array of strings, as DATA is named."),
 ]
+AllowCode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PACKAGE.MODULE:FACTORY",
+        help="Import this code of the run's network. It can do anything: only if you trust it.",
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(min=0, max=2**32 - 1, help="Seed: the same seed gives the same result on the same machine."),

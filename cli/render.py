@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -53,15 +53,56 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             typer.echo("  ".join("─" * w for w in widths))
 
 
+Rows = Sequence[Mapping[str, "float | int | None"]]
+
+
 @contextmanager
-def training_progress(label: str) -> Iterator[Callable[[Progress], None]]:
-    """Yield what shows the progress of a training: a bar with rows/s on a terminal, nothing elsewhere."""
+def training_progress(
+    label: str, *, quiet: bool = False
+) -> Iterator[tuple[Callable[[Progress], None], Callable[[Rows], None]]]:
+    """Yield what shows progress and what shows an epoch: a live bar on a terminal, else a line for each epoch."""
+    if quiet:
+        yield lambda progress: None, lambda rows: None
+        return
+    if not sys.stderr.isatty():
+        yield lambda progress: None, lambda rows: typer.echo(_epoch_line(rows), err=True)
+        return
     with _bar(label) as update:
+        latest = [""]
 
         def show(progress: Progress) -> None:
-            update(progress.n_rows_done, progress.n_rows, f"epoch {progress.epoch}, {progress.rows_per_s:,.0f} rows/s")
+            figures = latest[0] or f"epoch {progress.epoch}"
+            update(progress.n_rows_done, progress.n_rows, f"{figures}  {progress.rows_per_s:,.0f} rows/s")
 
-        yield show
+        def remember(rows: Rows) -> None:
+            latest[0] = _figures(rows)
+
+        yield show, remember
+
+
+def _epoch_line(rows: Rows) -> str:
+    rates = [row["rows_per_s"] or 0 for row in rows]
+    return f"{_figures(rows)}  {sum(rates):,.0f} rows/s"
+
+
+def _figures(rows: Rows) -> str:
+    """Return the figures of an epoch as text; the means where several models train."""
+    if not rows:
+        return ""
+
+    def mean(name: str) -> float | None:
+        values = [value for row in rows if (value := row[name]) is not None]
+        return sum(values) / len(values) if values else None
+
+    parts = [f"epoch {rows[0]['epoch']:,}"]
+    if len(rows) > 1:
+        parts.append(f"{len(rows)} models, means")
+    held_out, elbo = mean("validation_elbo"), mean("elbo")
+    parts.append(f"ELBO {elbo:.2f}" if held_out is None else f"held-out ELBO {held_out:.2f}")
+    parts += [f"KL {mean('kl'):.2f}", f"active units {mean('active_units'):g}"]
+    if (error := mean("anchor_rms")) is not None:
+        parts.append(f"anchor error {error:.3f}")
+    return "  ".join(parts)
 
 
 @contextmanager

@@ -2,167 +2,208 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from .errors import exit_on_error
-from .options import (
-    Data,
-    Device,
-    DeviceOption,
-    Features,
-    Force,
-    Json,
-    RequireSignature,
-    Seed,
-    TrustedKeys,
-    TrustFile,
-    trust_options,
-)
-from .render import emit, facts, note, training_progress
+from .options import Data, Features, Force, Json, RequireSignature, TrustedKeys, TrustFile, trust_options
+from .render import emit, facts, note, table, training_progress
+from .settings import Config, parsed, takes_settings
 
 if TYPE_CHECKING:
-    from rosetta.schemas.reports import TrainReport
+    from rosetta.schemas.reports import RunSetReport, TrainReport
+
+Anchors = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="B.h5", help="Train in this bundle's latent space; may be repeated."),
+]
+OwnModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="PACKAGE.MODULE:FACTORY", rich_help_panel="Network",
+        help="A network of your own: a function of input shape and latent dimensions that returns encoder and decoder.",
+    ),
+]  # fmt: skip
+StartFrom = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Begin with the weights of this run, of the same network.")
+]
+ReplicateMode = Annotated[
+    Literal["auto", "stacked", "sequential"],
+    typer.Option(help="All as one program, or one after another; auto measures a few steps of both."),
+]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Log to tensorboard, wandb or mlflow, beside metrics.csv; may be repeated."),
+]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw how the training went.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training, if there is one.")]
+CheckpointEpochs = Annotated[
+    int | None, typer.Option(min=1, help="Save the state every so many epochs.", show_default="none")
+]
+CheckpointMinutes = Annotated[float, typer.Option(min=0, help="Save the state every so many minutes; 0 never does.")]
+Devices = Annotated[int, typer.Option(min=1, help="Processes on each machine, each with a device of its own.")]
+Nodes = Annotated[int, typer.Option(min=1, help="Machines that train together.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
-class LikelihoodName(StrEnum):
-    """What the decoder's output means."""
-
-    gaussian = "gaussian"
-    bernoulli = "bernoulli"
-
-
+@takes_settings()
 def train(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The run folder to make.")],
-    anchors: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="B.h5", help="Train in this bundle's latent space; may be repeated."),
-    ] = None,
+    anchors: Anchors = None,
     require_signature: RequireSignature = False,
     trusted_key: TrustedKeys = None,
     trust_file: TrustFile = None,
-    latent_dim: Annotated[
-        int | None,
-        typer.Option(min=1, max=65_536, help="Latent dimensions.", show_default="the bundle's, or 8"),
-    ] = None,
-    hidden: Annotated[str, typer.Option(metavar="N,N,…", help="Sizes of the encoder's hidden layers.")] = "512,256",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 100,
-    batch_size: Annotated[int, typer.Option(min=1, help="Items in a step.")] = 128,
-    lr: Annotated[float, typer.Option(help="Adam's learning rate.")] = 1e-3,
-    beta: Annotated[float, typer.Option(min=0, help="Weight of the KL divergence.")] = 1.0,
-    likelihood: Annotated[
-        LikelihoodName, typer.Option(help="What the decoder's output means.")
-    ] = LikelihoodName.gaussian,
-    precision: Annotated[float, typer.Option(help="1 / variance of the Gaussian likelihood.")] = 10.0,
-    preprocess: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STEPS",
-            help="Steps joined by |, of scale(low, high) and standardize; or none.",
-            show_default="the bundle's; without one, scale(0, 255) for uint8",
-        ),
-    ] = None,
     features: Features = None,
-    anchor_weight: Annotated[
-        str,
-        typer.Option(metavar="auto|N", help="Weight of the anchors; auto holds their error at the tolerance."),
-    ] = "auto",
-    anchor_tolerance: Annotated[
-        float, typer.Option(help="Anchor error to hold, as a share of the space's total standard deviation.")
-    ] = 0.05,
-    anchor_decoder_weight: Annotated[
-        float, typer.Option(min=0, help="Weight of decoding the stored latents back to their inputs.")
-    ] = 0.0,
-    anchors_per_step: Annotated[int, typer.Option(min=1, help="Anchors drawn at each step, if there are more.")] = 256,
-    validation: Annotated[float, typer.Option(help="Share of the items held out to measure on.")] = 0.1,
-    seed: Seed = 0,
-    device: DeviceOption = Device.auto,
+    start_from: StartFrom = None,
+    replicates: Annotated[int, typer.Option(min=1, help="Trainings that differ by seed alone.")] = 1,
+    replicate_mode: ReplicateMode = "auto",
+    resume: Resume = False,
+    checkpoint_epochs: CheckpointEpochs = None,
+    checkpoint_minutes: CheckpointMinutes = 10.0,
+    log: Log = None,
+    plot: Plot = None,
+    config: Config = None,
+    quiet: Quiet = False,
     force: Force = False,
     json: Json = False,
+    model: OwnModel = None,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    **settings: Any,
 ) -> None:
     """Train a VAE on DATA; with --anchors, an R-VAE in the bundle's latent space."""
     with exit_on_error():
-        settings: dict[str, Any] = {
-            "latent_dim": latent_dim,
-            "hidden": _sizes(hidden),
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "lr": lr,
-            "beta": beta,
-            "likelihood": likelihood.value,
-            "precision": precision,
-            "preprocess": preprocess,
-            "anchor_weight": _weight(anchor_weight),
-            "anchor_tolerance": anchor_tolerance,
-            "anchor_decoder_weight": anchor_decoder_weight,
-            "anchors_per_step": anchors_per_step,
-            "validation": validation,
-            "seed": seed,
-            "device": device.value,
-        }
+        chosen = parsed(own_model(settings, model))
+        from rosetta.training.devices import is_first_process
         from rosetta.verbs.train import train as run
 
         trust = trust_options(require_signature, trusted_key, trust_file)
         notes: list[str] = []
-        with training_progress(f"training {output.name}") as on_progress:
+        with training_progress(f"training {output.name}", quiet=quiet) as (on_progress, on_epoch):
             report = run(
                 data,
                 output,
                 anchors=anchors or (),
                 features=features,
                 **trust,
+                start_from=start_from,
+                replicates=replicates,
+                replicate_mode=replicate_mode,
+                devices=devices,
+                nodes=nodes,
+                resume=resume,
+                checkpoint_epochs=checkpoint_epochs,
+                checkpoint_minutes=checkpoint_minutes or None,
+                log=log or (),
+                plot=plot,
                 force=force,
                 on_progress=on_progress,
+                on_epoch=on_epoch,
                 on_note=notes.append,
-                **settings,
+                **chosen,
             )
+        if not is_first_process():
+            return
         for each in notes:
             note(each)
-        emit(report, as_json=json, text=lambda: _show(report, anchor_tolerance))
+        emit(report, as_json=json, text=lambda: show(report, chosen))
 
 
-def _show(report: TrainReport, tolerance: float) -> None:
+def own_model(settings: dict[str, Any], model: str | None) -> dict[str, Any]:
+    """Return the settings with a network of the user's own in place of a known architecture."""
+    from rosetta.errors import UsageError
+
+    if model is None:
+        return settings
+    if settings.get("architecture") is not None:
+        raise UsageError("--model and --architecture both name a network: leave one of them out")
+    if ":" not in model:
+        raise UsageError(f"--model is {model!r}; expected package.module:factory. A built-in one is an --architecture")
+    return settings | {"architecture": model}
+
+
+def show(report: TrainReport | RunSetReport, settings: dict[str, Any]) -> None:
+    """Print what became of a training or of several."""
+    from rosetta.schemas.reports import TrainReport
+
+    if isinstance(report, TrainReport):
+        _show_one(report, settings)
+    else:
+        show_set(report)
+
+
+def _show_one(report: TrainReport, settings: dict[str, Any]) -> None:
     final = report.final
+    best = f", stopped early: the weights are those of epoch {report.best_epoch:,}" if report.best_epoch else ""
     rows = [
         ("run", report.run),
         ("objective", report.objective.upper()),
         ("items", f"{report.n_items:,}, of which {report.n_validation:,} held out"),
-        ("epochs", f"{report.epochs:,}, {report.rows_per_s:,.0f} rows/s"),
+        ("epochs", f"{report.epochs:,}, {report.rows_per_s:,.0f} rows/s{best}"),
         (
             "held-out ELBO" if report.n_validation else "training ELBO",
             f"{final.elbo:.3f} nats an item (reconstruction {final.reconstruction:.3f}, KL {final.kl:.3f})",
         ),
+        *_anchor_rows(report),
     ]
-    for source in report.anchors:
-        signers = ", signed by " + ", ".join(each.name for each in source.signed_by) if source.signed_by else ""
-        rows.append(("anchors", f"{source.n_pairs} pairs of {source.content_id[:12]}…{signers}"))
     if final.anchor_rms is not None:
+        is_held = settings.get("anchor_weight", "auto") == "auto"
+        tolerance = f"tolerance {settings.get('anchor_tolerance', 0.05):g}, " if is_held else ""
         rows.append(
             (
                 "anchor error",
-                f"{final.anchor_rms:.3f} of the space's standard deviation (tolerance {tolerance:g})",
+                f"{final.anchor_rms:.3f} of the space's standard deviation ({tolerance}weight {report.final_anchor_weight:.3g})",
             )
         )
     facts(rows)
 
 
-def _sizes(text: str) -> tuple[int, ...]:
-    from rosetta.errors import UsageError
+def show_set(report: RunSetReport) -> None:
+    """Print several runs as a table."""
+    runs = report.runs
+    rows = [
+        ("runs", report.run),
+        ("items", f"{report.n_items:,}, of which {report.n_validation:,} held out"),
+        ("trained", f"{_how(report)}, {runs.rows_per_s:,.0f} rows/s in all"),
+        *_anchor_rows(report),
+    ]
+    if runs.best:
+        rows.append(("best", f"{runs.best}, by {runs.criterion}"))
+    facts(rows)
+    typer.echo("")
+    varied = list(runs.runs[0].settings)
+    has_anchors = any(each.final and each.final.anchor_rms is not None for each in runs.runs)
+    header = ["run", *varied, "epochs", "ELBO", "reconstruction", "KL", *(["anchors", "weight"] if has_anchors else [])]
+    lines = []
+    for each in runs.runs:
+        line = [each.name, *(str(each.settings[name]) for name in varied)]
+        if each.final is None:
+            lines.append([*line, "diverged", *[""] * (len(header) - len(line) - 1)])
+            continue
+        figures = [each.final.elbo, each.final.reconstruction, each.final.kl]
+        line += [f"{each.epochs:,}", *(f"{figure:.3f}" for figure in figures)]
+        if has_anchors:
+            line += [f"{each.final.anchor_rms:.3f}", f"{each.final_anchor_weight:.3g}"]
+        lines.append(line)
+    table(header, lines)
 
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"--hidden is {text!r}; expected sizes such as 512,256") from error
+
+def _how(report: RunSetReport) -> str:
+    times = report.runs.step_times
+    how = "as one program" if report.runs.mode == "stacked" else "one after another"
+    if times is None:
+        return how
+    if times.stacked_s is None:
+        return f"{how} (they cannot be stacked)"
+    return f"{how} (a step of all takes {times.stacked_s * 1e3:.1f} ms stacked, {times.sequential_s * 1e3:.1f} ms else)"
 
 
-def _weight(text: str) -> float | str:
-    from rosetta.errors import UsageError
-
-    try:
-        return text if text == "auto" else float(text)
-    except ValueError as error:
-        raise UsageError(f"--anchor-weight is {text!r}; expected auto or a number") from error
+def _anchor_rows(report: TrainReport | RunSetReport) -> list[tuple[str, str]]:
+    rows = []
+    for source in report.anchors:
+        signers = ", signed by " + ", ".join(each.name for each in source.signed_by) if source.signed_by else ""
+        rows.append(("anchors", f"{source.n_pairs} pairs of {source.content_id[:12]}…{signers}"))
+    return rows

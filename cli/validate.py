@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import exit_on_error
-from .options import Features, Json, TrustedKeys, TrustFile
+from .options import AllowCode, Features, Json, TrustedKeys, TrustFile
 from .render import count_progress, plain
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def validate(
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="DATA", help="Your own items, the same.")] = None,
     features: Features = None,
+    allow_code: AllowCode = None,
     format: Annotated[ReportFormat, typer.Option(help="What the report is written as.")] = ReportFormat.text,
     json: Json = False,
 ) -> None:
@@ -60,7 +61,8 @@ def validate(
         with count_progress("validating", len(paths)) as on_progress:
             summary = validate_many(
                 paths, strict=strict, select=select or (), ignore=ignore or (), trusted_keys=trusted_key or (),
-                trust_file=trust_file, model=model, data=data, features=features, on_progress=on_progress,
+                trust_file=trust_file, model=model, data=data, features=features, allow_code=allow_code,
+                on_progress=on_progress,
             )  # fmt: skip
         _render(summary, _format(format, json), is_list=bundles != paths or len(paths) > 1)
         raise typer.Exit(summary.exit_code)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rosetta.verbs.compare import compare
     from rosetta.verbs.distill import distill
     from rosetta.verbs.embed import embed, latents_of
+    from rosetta.verbs.export import export
     from rosetta.verbs.inspect import inspect
     from rosetta.verbs.migrate import migrate
     from rosetta.verbs.sign import keygen, sign
@@ -38,6 +39,7 @@ _HOMES = {
     "compare": "rosetta.verbs.compare",
     "distill": "rosetta.verbs.distill",
     "embed": "rosetta.verbs.embed",
+    "export": "rosetta.verbs.export",
     "inspect": "rosetta.verbs.inspect",
     "keygen": "rosetta.verbs.sign",
     "latents_of": "rosetta.verbs.embed",
@@ -56,6 +58,7 @@ __all__ = [
     "compare",
     "distill",
     "embed",
+    "export",
     "inspect",
     "keygen",
     "latents_of",

@@ -9,12 +9,16 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from rosetta.errors import OutputError, SourceError
 
-RUN_MARK = "run.json"  # a folder with this file is ours, and --force may replace it
+RUN_MARK, RUNS_MARK = "run.json", "runs.json"  # a folder with one of these is ours, and --force may replace it
+CHECKPOINT = "checkpoint.safetensors"  # the state of an unfinished training
+LOCK = ".lock"  # held by the process that trains
+PLAN = "training.json"  # what an unfinished training was told
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -54,7 +58,8 @@ def check_output(path: Path, *, force: bool, suffix: str | None = None) -> None:
         raise OutputError(f"{path} is a folder, but the output is a file: choose another name")
     if suffix is None and path.is_symlink():
         raise OutputError(f"{path} is a symbolic link: give the folder itself, or remove the link")
-    if suffix is None and not (path.is_dir() and ((path / RUN_MARK).is_file() or not any(path.iterdir()))):
+    ours = path.is_dir() and any((path / mark).is_file() for mark in (RUN_MARK, RUNS_MARK))
+    if suffix is None and not (ours or (path.is_dir() and not any(path.iterdir()))):
         raise OutputError(f"{path} is not a run folder, so --force does not replace it: remove it yourself")
 
 
@@ -118,6 +123,131 @@ def atomic_folder(path: Path, *, force: bool) -> Iterator[Path]:
                     old.rename(path)
 
 
+def unfinished(path: Path) -> Path:
+    """Return where a folder that is to become `path` grows."""
+    return path.with_name(path.name + ".unfinished")
+
+
+@contextmanager
+def growing_folder(path: Path, *, force: bool, resume: bool) -> Iterator[Path]:
+    """Yield a neighbour of `path` that grows over hours; on success it becomes `path`.
+
+    On failure it stays if there is something to go on from, else it is removed. Only one process at a time has it;
+    what a process that was killed left there is gone on with, or discarded.
+
+    Raises
+    ------
+    OutputError
+        If an unfinished one is there and neither `resume` nor `force` says what to do with it; if another process
+        is at it; if there is nothing to resume because `path` is finished; if `path` exists, where it must not.
+    """
+    growing = unfinished(path)
+    with _output_errors(path, kept=growing):
+        _refuse_strangers(growing, path, resume=resume)
+        with _held(growing, path):
+            if resume and path.exists() and not force:
+                raise OutputError(
+                    f"{path} exists, and {growing} is to take its place: add --force to --resume, or move {path} away"
+                )
+            if not resume:
+                _discard(growing, force=force)
+            for leftover in (*growing.glob(".*.tmp"), *growing.glob("*/.*.tmp")):  # of a process that was killed
+                leftover.unlink()
+            try:
+                yield growing
+                _become(growing, path, force=force)
+            except BaseException:
+                if not _is_worth_keeping(growing):
+                    shutil.rmtree(growing, ignore_errors=True)
+                raise
+
+
+def _refuse_strangers(growing: Path, path: Path, *, resume: bool) -> None:
+    """Refuse what is no unfinished training, and a finished one to go on with."""
+    is_there = growing.exists() or growing.is_symlink()
+    if is_there and (growing.is_symlink() or not growing.is_dir() or not _is_ours(growing)):
+        raise OutputError(f"{growing} is in the way, and is no unfinished training: remove it yourself")
+    if resume and path.exists() and not is_there:
+        raise OutputError(f"{path} is finished: there is nothing to resume")
+
+
+def _is_ours(growing: Path) -> bool:
+    return (growing / LOCK).exists() or not any(growing.iterdir())
+
+
+def _held(growing: Path, path: Path) -> IO[bytes]:
+    """Make the folder if need be, and return its lock, held as long as it is open."""
+    while True:
+        growing.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError), ExitStack() as stack:
+            lock = stack.enter_context((growing / LOCK).open("ab"))
+            _lock_or_refuse(lock.fileno(), path)
+            # who held it until now may have finished, and its folder have another name, or be gone
+            if os.path.samestat(os.fstat(lock.fileno()), (growing / LOCK).stat()):
+                stack.pop_all()
+                return lock
+
+
+def _lock_or_refuse(descriptor: int, path: Path) -> None:
+    """Lock; where a file system has no locks, trust that nobody else is there."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(f"another process is training {path}: wait for it, or choose another name") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+
+
+def _discard(growing: Path, *, force: bool) -> None:
+    """Empty the folder but for the lock, or refuse to."""
+    if _is_worth_keeping(growing) and not force:
+        raise OutputError(
+            f"{growing} holds an interrupted training: go on with it with --resume, or discard it with --force"
+        )
+    for each in growing.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        elif each.name != LOCK:
+            each.unlink()
+
+
+def _is_worth_keeping(growing: Path) -> bool:
+    """Whether there is something to go on from: a state, or one of several runs that is done."""
+    return any(growing.rglob(CHECKPOINT)) or any(growing.glob(f"*/{RUN_MARK}"))
+
+
+def _become(growing: Path, path: Path, *, force: bool) -> None:
+    old = path.with_name(f".{path.name}.replaced")  # ours alone: what is there was left by a process that was killed
+    for file in growing.rglob("*"):
+        if file.is_file():
+            _sync(file)
+    if force and path.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+    try:
+        growing.rename(path)  # fails where there is a folder that is not empty
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+    _sync(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+    for name in (CHECKPOINT, PLAN, LOCK):
+        (path / name).unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    path.unlink(missing_ok=True)
+
+
+def write_small(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all, over one that is there."""
+    with atomic_file(path, force=True) as temporary:
+        temporary.write_bytes(data)
+
+
 def read_small(path: Path, *, limit: int, what: str) -> bytes:
     """Return all bytes of a regular file of at most `limit` bytes.
 
@@ -165,17 +295,21 @@ def _exists(path: Path) -> OutputError:
 
 
 @contextmanager
-def _output_errors(path: Path) -> Iterator[None]:
+def _output_errors(path: Path, *, kept: Path | None = None) -> Iterator[None]:
+    """Turn the system's refusals into OutputError; `kept` is where something may be left to go on from."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
             raise _exists(path) from error
         advice = "free some space, or " if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None) else ""
-        raise OutputError(
-            f"{path} could not be written ({error.strerror or error}); nothing was left behind: "
-            f"{advice}choose another place"
-        ) from error
+        why = f"{path} could not be written ({error.strerror or error})"
+        if kept is not None and kept.exists():
+            first = advice.removesuffix(", or ") or "mend that"
+            raise OutputError(
+                f"{why}; what was saved before is in {kept}: {first}, then go on with --resume"
+            ) from error
+        raise OutputError(f"{why}; nothing was left behind: {advice}choose another place") from error
 
 
 def _sync(path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rosetta.schemas import reports, run, signature, validation
+from rosetta.schemas import program, reports, run, signature, validation
 from rosetta.schemas.manifest import Manifest
 from rosetta.schemas.record import Record
 
@@ -14,10 +14,13 @@ DOCUMENTS: dict[str, type[Record]] = {
     "manifest": Manifest,
     "config": run.RunConfig,
     "run": run.RunRecord,
+    "runs": run.RunSet,
+    "program": program.ProgramRecord,
     "signature": signature.Envelope,
     "statement": signature.Statement,
     "trust": signature.TrustFile,
     "train": reports.TrainReport,
+    "train-several": reports.RunSetReport,
     "distill": reports.DistillReport,
     "validate": validation.ValidationReport,
     "validate-several": validation.ValidationSummary,
@@ -25,6 +28,7 @@ DOCUMENTS: dict[str, type[Record]] = {
     "inspect": reports.InspectReport,
     "migrate": reports.MigrateReport,
     "embed": reports.EmbedReport,
+    "export": program.ExportReport,
     "check": reports.CheckReport,
     "compare": reports.CompareReport,
     "keygen": signature.KeygenReport,
@@ -32,7 +36,7 @@ DOCUMENTS: dict[str, type[Record]] = {
     "verify": signature.VerifyReport,
     "demo": reports.DemoReport,
 }
-READ = ("manifest", "config", "run", "signature", "statement", "trust")  # the others are only written
+READ = ("manifest", "config", "run", "runs", "program", "signature", "statement", "trust")  # the others are only written
 
 
 def documents() -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from rosetta.schemas.manifest import Coverage, Manifest, OriginName
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Share
-from rosetta.schemas.run import AnchorSource, FinalFigures
+from rosetta.schemas.run import AnchorSource, FinalFigures, RunSet
 from rosetta.schemas.signature import SignedBy
 
 
@@ -18,9 +18,21 @@ class TrainReport(Record):
     n_items: Positive
     n_validation: Count  # of these, held out to measure on
     epochs: Positive
+    best_epoch: Positive | None = None  # whose weights these are, where early stopping chose them
     rows_per_s: NonNegative
     final: FinalFigures
+    final_anchor_weight: NonNegative | None = None
     anchors: tuple[AnchorSource, ...]
+
+
+class RunSetReport(Record):
+    """`rosetta train --replicates`, and `rosetta sweep`."""
+
+    run: str  # the folder of the runs' folders
+    n_items: Positive
+    n_validation: Count
+    anchors: tuple[AnchorSource, ...]
+    runs: RunSet
 
 
 class DistillReport(Record):

@@ -12,29 +12,47 @@ from rosetta.schemas.signature import SignedBy
 PositiveFloat = Annotated[float, Field(gt=0)]
 
 
-class TrainSettings(Record):
-    """Everything that a training can be told, with its defaults: the options of `rosetta train`."""
+Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], Field(strict=False, min_length=1)]
+Activation = Literal["relu", "leaky-relu", "elu", "gelu", "silu", "softplus", "tanh"]
 
-    architecture: Text = "dense"
+
+class TrainSettings(Record):
+    """Everything that shapes a training, with its defaults: the options of `rosetta train`."""
+
+    architecture: Text = "dense"  # a plug-in's name, or package.module:factory
     latent_dim: Annotated[int, Field(ge=1, le=65_536)] | None = None  # None: the bundle's, or 8 without one
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], Field(strict=False, min_length=1)] = (
-        512,
-        256,
-    )
+    hidden: Sizes | None = None  # here and below None is the architecture's own default
+    channels: Sizes | None = None
+    activation: Activation | None = None
+    tied: bool | None = None
+    sparse: Annotated[float, Field(gt=0, le=1)] | None = None
+    likelihood: Literal["gaussian", "bernoulli", "poisson", "negative-binomial"] = "gaussian"
+    precision: Literal["learned"] | PositiveFloat = 10.0
+    preprocess: Text | None = None  # None: the bundle's steps; without one, scale(0, 255) for uint8, else nothing
     epochs: Positive = 100
     batch_size: Positive = 128
     lr: PositiveFloat = 1e-3
+    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    lr_warmup: NonNegative = 0.0  # epochs
+    clip: PositiveFloat | None = None  # largest norm of the gradient
+    patience: Positive | None = None  # epochs without a better held-out loss
     beta: NonNegative = 1.0
-    likelihood: Text = "gaussian"
-    precision: PositiveFloat = 10.0
-    preprocess: Text | None = None  # None: the bundle's steps; without one, scale(0, 255) for uint8, else nothing
+    kl_anneal: NonNegative = 0.0  # epochs
     anchor_weight: Literal["auto"] | NonNegative = "auto"
     anchor_tolerance: PositiveFloat = 0.05
+    anchor_scaling: Literal["mean", "paper"] = "mean"
+    anchor_pair_weights: Literal["uniform", "share"] = "uniform"
     anchor_decoder_weight: NonNegative = 0.0
+    anchor_spread_weight: NonNegative = 0.0
+    anchor_elbo_weight: NonNegative = 0.0
+    anchor_noise: NonNegative = 0.0
     anchors_per_step: Positive = 256
+    align: bool = False  # Procrustes, before the first step
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision_mode: Literal["32", "bf16"] = "32"
+    compile: bool = False
 
 
 class RunConfig(Record):
@@ -46,6 +64,7 @@ class RunConfig(Record):
     value_range: tuple[float, float]
     feature_names: tuple[Text, ...] | None = None
     preprocessing: tuple[PreprocessingStep, ...] = ()
+    library_size: PositiveFloat | None = None  # median total of an item, for likelihoods of counts
     settings: TrainSettings
 
 
@@ -94,9 +113,44 @@ class RunRecord(Record):
     data: DataSummary
     n_parameters: Positive
     weights_sha256: Sha256
-    epochs: Positive
+    started_from: Sha256 | None = None  # digest of the weights that the training began with
+    processes: Positive = 1
+    epochs: Positive  # that were trained, fewer than the settings' where it stopped early
+    best_epoch: Positive | None = None  # whose weights these are, where early stopping chose them
     rows_per_s: NonNegative
     elapsed_s: NonNegative
     final_anchor_weight: NonNegative | None = None
     final: FinalFigures
     software: dict[Text, Text]
+
+
+class RunEntry(Record):
+    """One of several runs that were trained together."""
+
+    name: Text  # its folder
+    settings: dict[Text, float | int | str]  # those that differ between the runs
+    epochs: Positive | None = None
+    final: FinalFigures | None = None  # null if it diverged
+    final_anchor_weight: NonNegative | None = None
+    diverged: Text | None = None  # where and how
+
+
+class StepTimes(Record):
+    """What a short measurement took for a step of all models, in seconds."""
+
+    stacked_s: NonNegative | None = None  # null if the network cannot be stacked
+    sequential_s: NonNegative
+
+
+class RunSet(Record):
+    """`runs.json`: several runs of one command in one folder, replicates or the points of a sweep."""
+
+    schema_version: Literal["1.0"] = "1.0"
+    created: Text
+    kind: Literal["replicates", "sweep"]
+    mode: Literal["stacked", "sequential"]
+    step_times: StepTimes | None = None  # where the mode was chosen by measurement
+    rows_per_s: NonNegative  # of all together
+    runs: tuple[RunEntry, ...]
+    criterion: Text | None = None  # what a sweep chose by
+    best: Text | None = None  # the name of the run that it chose

@@ -98,15 +98,18 @@ def test_records_and_schema_refuse_the_same_manifests():
     assert set(different) == BEYOND_JSON_SCHEMA
 
 
-def test_the_command_lines_defaults_are_those_of_the_settings():
-    import inspect
-
-    from rosetta.cli.train import train
+def test_the_command_line_has_an_option_for_every_setting_and_shows_its_default():
+    from rosetta.cli.settings import OPTIONS
     from rosetta.schemas.run import TrainSettings
 
-    defaults = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
     settings = TrainSettings()
 
-    for name in TrainSettings.model_fields.keys() - {"architecture", "hidden"}:
-        assert defaults[name] == getattr(settings, name), name
-    assert tuple(map(int, defaults["hidden"].split(","))) == settings.hidden
+    assert OPTIONS.keys() == TrainSettings.model_fields.keys()
+    for name, (_, _, _, shown) in OPTIONS.items():
+        default = getattr(settings, name)
+        if isinstance(default, bool):
+            assert shown == ("" if default else "no-") + name
+        elif isinstance(default, int | float):
+            assert float(shown) == default, name
+        elif default is not None:
+            assert shown == default, name

@@ -119,6 +119,16 @@ class Bundle:
         return self.latents[self.is_anchor]
 
     @property
+    def anchor_latents_sd(self) -> Floats | None:
+        """Posterior standard deviations of the anchor pairs, shape (n_anchors, n_dims), if the bundle has them."""
+        return None if self.latents_sd is None else self.latents_sd[self.is_anchor]
+
+    @property
+    def anchor_weights(self) -> Floats | None:
+        """Share of the sender's items that each anchor pair stands for, shape (n_anchors,), if the bundle has it."""
+        return None if self.weights is None else self.weights[self.is_anchor]
+
+    @property
     def check_inputs(self) -> Array:
         """Inputs of the check pairs, shape (n_checks, …)."""
         return self.inputs[~self.is_anchor]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,12 +16,12 @@ from safetensors import SafetensorError
 
 from rosetta.arrays import Array
 from rosetta.errors import ModelError
-from rosetta.files import RUN_MARK, atomic_folder
+from rosetta.files import RUN_MARK, RUNS_MARK, atomic_file
 from rosetta.models.vae import VAE, build_vae
 from rosetta.schemas.record import Record
-from rosetta.schemas.run import RunConfig, RunRecord
+from rosetta.schemas.run import RunConfig, RunRecord, RunSet
 
-CONFIG, WEIGHTS, METRICS, RECORD = "config.json", "model.safetensors", "metrics.csv", RUN_MARK
+CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", RUN_MARK
 STEP_ARRAYS = "preprocessing.safetensors"  # only where a preprocessing step has learned something
 
 R = TypeVar("R", bound=Record)
@@ -48,50 +47,42 @@ def weights_digest(model: VAE) -> str:
     return digest.hexdigest()
 
 
-def save_run(
-    folder: Path,
-    model: VAE,
-    config: RunConfig,
-    record: RunRecord,
-    *,
-    metrics: Sequence[Mapping[str, float | None]],
-    step_arrays: Mapping[str, Array],
-    force: bool,
+def write_run(
+    folder: Path, model: VAE, config: RunConfig, record: RunRecord, *, step_arrays: Mapping[str, Array]
 ) -> None:
-    """Write the run folder whole or not at all; with `force`, in place of one that is there.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    with atomic_folder(folder, force=force) as temporary:
-        (temporary / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
-        weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-        (temporary / WEIGHTS).write_bytes(safetensors.torch.save(weights))
-        if step_arrays:
-            (temporary / STEP_ARRAYS).write_bytes(safetensors.numpy.save(dict(step_arrays)))
-        with (temporary / METRICS).open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(metrics[0]))
-            writer.writeheader()
-            writer.writerows(metrics)
-        (temporary / RECORD).write_text(record.model_dump_json(indent=2) + "\n")
+    """Write everything but metrics.csv into a run folder that is under construction."""
+    (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
+    weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    (folder / WEIGHTS).write_bytes(safetensors.torch.save(weights))
+    if step_arrays:
+        (folder / STEP_ARRAYS).write_bytes(safetensors.numpy.save(dict(step_arrays)))
+    with atomic_file(folder / RECORD, force=True) as temporary:  # it says that the rest is whole
+        temporary.write_text(record.model_dump_json(indent=2) + "\n")
 
 
-def load_run(folder: Path) -> Checkpoint:
+def write_run_set(folder: Path, runs: RunSet) -> None:
+    """Write what several runs in one folder have in common."""
+    (folder / RUNS_MARK).write_text(runs.model_dump_json(indent=2) + "\n")
+
+
+def load_run(folder: Path, *, code: str | None = None) -> Checkpoint:
     """Read a run folder; only JSON and safetensors are read, so that nothing in it can run code.
+
+    `code` is the one ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
 
     Raises
     ------
     ModelError
         If the folder is missing, no run folder, damaged, or its weights do not fit its configuration.
     """
+    if (folder / RUNS_MARK).is_file():
+        raise ModelError(f"{folder} holds several runs: name one of them, such as {folder / _first_run(folder)}")
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise ModelError(f"{folder} {what}; expected a run folder, as `rosetta train -o` leaves it")
     config = _read_record(folder / CONFIG, RunConfig)
-    record = _read_record(folder / RECORD, RunRecord)
-    model = build_vae(config)
+    record = read_run_record(folder)
+    model = build_vae(config, code=code)
     try:
         weights = safetensors.torch.load(_read(folder / WEIGHTS))
         model.load_state_dict(weights)
@@ -109,6 +100,21 @@ def load_run(folder: Path) -> Checkpoint:
             f"{RECORD} says {record.weights_sha256[:12]}…; restore the folder or train again"
         )
     return Checkpoint(config, record, model, step_arrays)
+
+
+def read_run_record(folder: Path) -> RunRecord:
+    """Read what happened in a training, or raise ModelError."""
+    return _read_record(folder / RECORD, RunRecord)
+
+
+def make_run_folder(folder: Path) -> bool:
+    """Make the folder of one of several runs; tell whether a run that is done is there already."""
+    folder.mkdir(exist_ok=True)
+    return (folder / RECORD).is_file()
+
+
+def _first_run(folder: Path) -> str:
+    return min((each.parent.name for each in folder.glob(f"*/{RECORD}")), default="RUN")
 
 
 def _read(path: Path) -> bytes:

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from rosetta.arrays import Array, Floats
-from rosetta.models import architectures
+from rosetta.errors import ModelError
+from rosetta.models import OPTIONS, Architecture, architectures, options_of
+from rosetta.models.factory import build_networks, load_factory, split_name
 from rosetta.models.likelihoods import Likelihood, likelihood
 from rosetta.schemas.run import RunConfig
 
@@ -28,7 +30,8 @@ class VAE(nn.Module):
     Parameters
     ----------
     encoder : module
-        Inputs, shape (n_items, …), to shape (n_items, 2 · n_dims): means, then log-variances.
+        What the likelihood lets it see of inputs, shape (n_items, …), to shape (n_items, 2 · n_dims): means, then
+        log-variances.
     decoder : module
         Latents, shape (n_items, n_dims), to the likelihood's output, shape (n_items, …).
     likelihood : Likelihood
@@ -46,7 +49,7 @@ class VAE(nn.Module):
 
     def encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return posterior means and log-variances, each of shape (n_items, n_dims)."""
-        mean, log_variance = self.encoder(inputs).chunk(2, dim=1)
+        mean, log_variance = self.encoder(self.likelihood.seen(inputs)).chunk(2, dim=1)
         return mean, log_variance
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -54,16 +57,52 @@ class VAE(nn.Module):
         return self.likelihood.mean(self.decoder(latents))
 
 
-def build_vae(config: RunConfig) -> VAE:
-    """Build an untrained VAE; its initial weights follow from the settings' seed alone."""
+def build_vae(config: RunConfig, *, code: str | None = None) -> VAE:
+    """Build an untrained VAE; its initial weights follow from the settings' seed alone.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The architecture, its options, the likelihood and the shapes.
+    code : str, optional
+        The one ``package.module:factory`` that may be imported. A run folder comes from anybody, so that a name in
+        it is not reason enough.
+
+    Raises
+    ------
+    ModelError
+        If the architecture is code that may not be imported, or its networks are not what they must be.
+    UsageError
+        If there is no such architecture, activation or likelihood.
+    """
     settings = config.settings
+    architecture = _architecture(settings.architecture, code)
+    known = options_of(architecture).keys() & set(OPTIONS)
+    given = {name: value for name in sorted(known) if (value := getattr(settings, name)) is not None}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        encoder, decoder = architectures.get(settings.architecture)(
-            config.input_shape, config.latent_dim, settings.hidden
+        encoder, decoder = build_networks(
+            architecture, config.input_shape, config.latent_dim, name=settings.architecture, options=given
         )
-    output = likelihood(settings.likelihood, precision=settings.precision)
+    output = likelihood(
+        settings.likelihood,
+        precision=settings.precision,
+        input_shape=config.input_shape,
+        library_size=config.library_size,
+    )
     return VAE(encoder, decoder, output, latent_dim=config.latent_dim)
+
+
+def _architecture(name: str, code: str | None) -> Architecture:
+    if ":" not in name:
+        return architectures.get(name)
+    split_name(name)  # what is shown below, to be pasted, is a plain name
+    if code != name:
+        raise ModelError(
+            f"the model needs the code {name}, which is not imported unasked: "
+            f"pass --allow-code {name} if you trust it (in Python allow_code={name!r})"
+        )
+    return load_factory(name)
 
 
 def encode_array(

@@ -1,18 +1,25 @@
-"""The evidence lower bound of a VAE with a normal posterior and a standard normal prior."""
+"""The evidence lower bound of a VAE with a normal posterior and a standard normal prior, and the anchors' terms."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Collection
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from rosetta.objectives.anchors import AnchorLoss, Drawn
+from rosetta.objectives.pairs import Drawn, encoder_error
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Return KL(N(mean, exp(log_variance)) ‖ N(0, 1)) in nats, shape (n_items,), summed over dimensions."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+
+
+def kl_between(mean: Tensor, sd: Tensor, other_mean: Tensor, other_log_variance: Tensor) -> Tensor:
+    """Return KL(N(mean, sd²) ‖ N(other_mean, exp(other_log_variance))) in nats, shape (n_items,)."""
+    ratio = (sd.square() + (mean - other_mean).square()) * (-other_log_variance).exp()
+    return 0.5 * (ratio - 1 + other_log_variance - 2 * sd.log()).sum(1)
 
 
 def sample(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
@@ -42,56 +49,49 @@ class LatentModel(Protocol):
         """Return posterior means and log-variances, each of shape (n_items, n_dims)."""
 
 
-class Terms(NamedTuple):
-    """Means over a batch, each a tensor without axes, in nats an item (the anchor error in latent units, squared)."""
-
-    loss: Tensor
-    reconstruction: Tensor
-    kl: Tensor
-    anchor_error: Tensor
-
-
 class AnchoredELBO(nn.Module):
-    """reconstruction + β · KL, averaged over the batch, plus the anchor loss if there is one.
+    """The terms of the loss: each a mean over the batch or over the step's anchors, in nats an item.
 
-    The anchors go through the encoder in one pass with the batch, so the encoder must treat items one by one.
+    ``reconstruction`` is the expected negative log-likelihood and ``kl`` the divergence from the prior. With anchors
+    there is ``anchor_error``, mean_k ‖z_k − μ(x_k)‖² in latent units, squared (R-VAE paper, eq. 1), and what `also`
+    names: ``anchor_decoder``, the negative log-likelihood of the inputs at the stored latents; ``anchor_spread``,
+    KL(stored posterior ‖ new one); ``anchor_elbo``, the negative ELBO of the anchors' inputs.
 
-    Parameters
-    ----------
-    model : LatentModel
-        The VAE that is trained.
-    beta : float
-        Weight of the KL divergence; 1 gives the evidence lower bound.
-    anchors : AnchorLoss, optional
-        Rosetta pairs (R-VAE paper, eq. 1).
+    The anchors go through the encoder in one pass with the batch, so the encoder must treat items one by one. In
+    evaluation there are the ``moments`` of the posterior means, shape (2, n_dims): their sum and that of their squares.
     """
 
-    def __init__(self, model: LatentModel, *, beta: float, anchors: AnchorLoss | None) -> None:
+    def __init__(self, model: LatentModel, *, also: Collection[str] = ()) -> None:
         super().__init__()
         self.model = model
-        self.beta = beta
-        self.anchors = anchors
+        self.also = frozenset(also)
 
-    def forward(self, inputs: Tensor, noise: Tensor) -> Terms:
+    def forward(self, inputs: Tensor, noise: Tensor, anchors: Drawn | None = None) -> dict[str, Tensor]:
         """Return the terms for `inputs`, shape (n_items, …), with standard normal `noise`, shape (n_items, n_dims)."""
-        if self.anchors is None:
-            mean, log_variance = self.model.encode(inputs)
-            reconstruction, kl = self._elbo_terms(inputs, mean, log_variance, noise)
-            return Terms(reconstruction + self.beta * kl, reconstruction, kl, torch.zeros_like(kl))
         n_items = len(inputs)
-        anchors = self.anchors.draw()
-        mean, log_variance = self.model.encode(torch.cat([inputs, anchors.inputs]))
+        mean, log_variance = self.model.encode(inputs if anchors is None else torch.cat([inputs, anchors.inputs]))
+        mean, log_variance = mean.float(), log_variance.float()  # whatever precision the network computes in
         reconstruction, kl = self._elbo_terms(inputs, mean[:n_items], log_variance[:n_items], noise)
-        error = self.anchors.encoder_error(mean[n_items:], anchors)
-        loss = reconstruction + self.beta * kl + self.anchors.weighted(error)
-        if self.anchors.decoder_weight:
-            loss = loss + self.anchors.decoder_weight * self._decoder_error(anchors)
-        return Terms(loss, reconstruction, kl, error)
+        terms = {"reconstruction": reconstruction, "kl": kl}
+        if anchors is not None:
+            terms |= self._anchor_terms(mean[n_items:], log_variance[n_items:], anchors)
+        if not self.training:
+            items = mean[:n_items].detach()
+            terms["moments"] = torch.stack([items.sum(0), items.square().sum(0)])
+        return terms
 
     def _elbo_terms(self, inputs: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        output = self.model.decoder(sample(mean, log_variance, noise))
+        output = self.model.decoder(sample(mean, log_variance, noise)).float()
         reconstruction = -self.model.likelihood.log_prob(output, inputs).mean()
         return reconstruction, kl_divergence(mean, log_variance).mean()
 
-    def _decoder_error(self, anchors: Drawn) -> Tensor:
-        return -self.model.likelihood.log_prob(self.model.decoder(anchors.latents), anchors.inputs).mean()
+    def _anchor_terms(self, mean: Tensor, log_variance: Tensor, anchors: Drawn) -> dict[str, Tensor]:
+        terms = {"anchor_error": encoder_error(mean, anchors)}
+        if "anchor_decoder" in self.also:
+            output = self.model.decoder(anchors.latents).float()
+            terms["anchor_decoder"] = -self.model.likelihood.log_prob(output, anchors.inputs).mean()
+        if anchors.latents_sd is not None:
+            terms["anchor_spread"] = kl_between(anchors.latents, anchors.latents_sd, mean, log_variance).mean()
+        if anchors.noise is not None:
+            terms["anchor_elbo"] = sum(self._elbo_terms(anchors.inputs, mean, log_variance, anchors.noise))
+        return terms

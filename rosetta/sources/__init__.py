@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,9 +14,42 @@ from rosetta.arrays import Array, check_items
 from rosetta.errors import SourceError
 from rosetta.registry import Registry
 
-Reader = Callable[[Path, str | None], Array]
 
-sources: Registry[Reader] = Registry("kind of source", "rosetta.sources")
+@dataclass(frozen=True)
+class Rows:
+    """The rows of an array on disk, which are read some at a time, by one thread at a time.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the whole array, (n_rows, …).
+    dtype : dtype
+        Of its numbers, in whatever byte order.
+    piece : int
+        Rows that are stored together: to read one of them is to read them all. All rows, where the array can only
+        be read whole.
+    read : callable
+        Numbers of the first row and of the one after the last to an array, shape (n_rows, …), that is no view of the
+        file. It raises SourceError if the file can no longer be read, or has become shorter.
+    close : callable
+        Gives the file back.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    piece: int
+    read: Callable[[int, int], Array]
+    close: Callable[[], object] = lambda: None
+
+
+class SourceKind(NamedTuple):
+    """How files of one kind are read."""
+
+    read: Callable[[Path, str | None], Array]  # the whole array of a name
+    rows: Callable[[Path, str | None], Rows] | None = None  # some rows at a time; None if the kind cannot
+
+
+sources: Registry[SourceKind] = Registry("kind of source", "rosetta.sources")
 
 
 def read_array(source: str) -> Array:
@@ -31,21 +66,37 @@ def read_array(source: str) -> Array:
     SourceError
         If the file is missing, a folder, of an unknown kind, damaged, or has no array of that name.
     """
-    location, _, name = (source, "", "") if Path(source).is_file() else source.partition("::")
-    path = Path(location)
-    kind = path.suffix.lower()
-    if path.is_dir():
-        raise SourceError(f"{path} is a folder, but data is a file: .npy, .npz::name or .h5::path")
-    if not path.exists():
-        raise SourceError(f"there is no file {path}: check the path, or the folder that you are in")
-    if not path.is_file():
-        raise SourceError(f"{path} is no regular file, but data is one: save it first")
-    if kind not in sources:
-        raise SourceError(f"{path} is of a kind that is not read here; known endings: {', '.join(sorted(sources))}")
+    path, name, kind = _locate(source)
     try:
-        return sources.get(kind)(path, name or None)
+        return kind.read(path, name)
     except OSError as error:
         raise SourceError(f"{path} could not be read ({error.strerror or error})") from error
+
+
+def open_rows(source: str | PathLike[str]) -> Rows:
+    """Open the items that `source` names, shape (n_items, …), to be read some rows at a time.
+
+    The file stays open, and readable if somebody removes or replaces it, until the rows are closed or forgotten.
+
+    Raises
+    ------
+    SourceError
+        As `read_array`, and for a shape or kind of numbers that `rosetta.arrays.check_items` refuses. NaN and
+        infinity are not looked for.
+    """
+    path, name, kind = _locate(str(source))
+    try:
+        rows = _whole(kind.read(path, name)) if kind.rows is None else kind.rows(path, name)
+    except OSError as error:
+        raise SourceError(f"{path} could not be read ({error.strerror or error})") from error
+    dtype = np.dtype(bool) if rows.dtype.kind in "fiub" else rows.dtype
+    try:
+        # all that the check sees is the shape and whether these are numbers: one False stands for all of them
+        check_items(np.broadcast_to(np.zeros((), dtype), rows.shape), where=str(source))
+    except SourceError:
+        rows.close()
+        raise
+    return rows
 
 
 def read_items(source: str | PathLike[str] | Array) -> Array:
@@ -87,6 +138,34 @@ def read_names(source: str) -> tuple[str, ...]:
             raise SourceError(f"{source} holds {'an empty name' if not name else f'the name {name!r} twice'}")
         seen.add(name)
     return names
+
+
+def _locate(source: str) -> tuple[Path, str | None, SourceKind]:
+    """Return the file that `source` names, the array in it, and how to read it."""
+    location, _, name = (source, "", "") if Path(source).is_file() else source.partition("::")
+    path = Path(location)
+    kind = path.suffix.lower()
+    if path.is_dir():
+        raise SourceError(f"{path} is a folder, but data is a file: .npy, .npz::name or .h5::path")
+    if not path.exists():
+        raise SourceError(f"there is no file {path}: check the path, or the folder that you are in")
+    if not path.is_file():
+        raise SourceError(f"{path} is no regular file, but data is one: save it first")
+    if kind not in sources:
+        raise SourceError(f"{path} is of a kind that is not read here; known endings: {', '.join(sorted(sources))}")
+    return path, name or None, sources.get(kind)
+
+
+def _whole(array: Array) -> Rows:
+    return Rows(array.shape, array.dtype, len(array), lambda start, stop: array[start:stop])
+
+
+def gone(path: Path, start: int, stop: int, *, why: str) -> SourceError:
+    """Return the error for rows that were there when the file was opened, and cannot be read any more."""
+    return SourceError(
+        f"rows {start} to {stop - 1} of {path} can no longer be read ({why}): the file changed while it was used. "
+        "Write it anew, whole, and repeat the command; a training goes on with --resume"
+    )
 
 
 def choose_name(path: Path, name: str | None, known: list[str]) -> str:

@@ -2,64 +2,82 @@
 
 from __future__ import annotations
 
-import math
 import time
-import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from rosetta.errors import TrainingError
+from rosetta.training.items import Batch, Generators, Items, Share
+from rosetta.training.patience import Patience
+from rosetta.training.programs import Program, Terms
+from rosetta.training.schedule import Schedule
+from rosetta.training.watch import Divergence, Watch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 PROGRESS_EVERY_S = 0.1
+ACTIVE = 0.01  # variance of a dimension's posterior means, above which it says something of the items
+STEPS_A_WORD = 10
+MISSED = 1.25  # times the tolerance: a held weight ends a little above or below
 
 
-class StepTerms(Protocol):
-    """What an objective returns for a batch: tensors without axes."""
+class Weighing(Protocol):
+    """From terms to a loss; holds the anchors' weight."""
 
-    @property
-    def loss(self) -> Tensor:
-        """What is minimised."""
-
-    @property
-    def reconstruction(self) -> Tensor:
-        """Expected negative log-likelihood."""
+    def __call__(self, terms: Mapping[str, Tensor], *, annealed: float) -> Tensor:
+        """Return the loss, of the terms' own shape."""
 
     @property
-    def kl(self) -> Tensor:
-        """KL divergence from the prior."""
+    def anchor_weights(self) -> Tensor | None:
+        """The anchors' weights in force, of shape () or (n_models,)."""
 
-    @property
-    def anchor_error(self) -> Tensor:
-        """Mean squared distance between stored and new latents."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of what is held."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """Go on with a saved state."""
 
 
-class Means(NamedTuple):
-    """Means over items, in nats an item; the anchor error in latent units, squared."""
+class Drawing(Protocol):
+    """The anchors of each step."""
 
-    reconstruction: float
-    kl: float
-    anchor_error: float
+    def draw(self) -> Any:
+        """Return the anchors of one step, as the program takes them."""
 
-    @property
-    def elbo(self) -> float:
-        """The evidence lower bound, whatever β the training uses."""
-        return -(self.reconstruction + self.kl)
+    def state(self) -> dict[str, Tensor]:
+        """Return what `restore` takes."""
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where a saved state stood."""
+
+
+class HeldOut(NamedTuple):
+    """Items to measure on after every epoch: each model's own, with a posterior sample that is always the same."""
+
+    inputs: Tensor  # float32, shape (n_all, …)
+    rows: Tensor  # int64, shape (n_items,) or (n_models, n_items)
+    noise: Tensor  # standard normal, shape (n_items, n_dims) or (n_models, n_items, n_dims)
+    counts: bool  # whether they were held out; else a sample of those trained on, for the active units alone
 
 
 class Epoch(NamedTuple):
-    """What one pass over the data gave."""
+    """What one pass gave one model: means over items in nats, the anchor error in latent units, squared."""
 
+    model: int
     number: int  # from 1
     n_rows: int
     elapsed_s: float  # of this epoch's steps alone
-    training: Means
-    validation: Means | None
+    lr: float
+    annealed: float  # share of β that counted
+    training: Mapping[str, float]
+    validation: Mapping[str, float] | None
+    n_active: int  # dimensions whose posterior means vary over items
+    anchor_weight: float | None
 
 
 class Progress(NamedTuple):
@@ -71,104 +89,327 @@ class Progress(NamedTuple):
     rows_per_s: float
 
 
-def fit(
-    objective: nn.Module,
-    inputs: Tensor,
-    validation: Tensor | None,
-    *,
-    n_dims: int,
-    epochs: int,
-    batch_size: int,
-    lr: float,
-    seed: int,
-    device: torch.device,
-    on_epoch: Callable[[Epoch], None],
-    on_progress: Callable[[Progress], None],
-) -> None:
-    """Train `objective` in place with Adam.
+@dataclass(frozen=True)
+class Plan:
+    """How a training goes.
 
     Parameters
     ----------
-    objective : module
-        Called with inputs, shape (n_items, …), and standard normal noise, shape (n_items, n_dims); returns
-        terms of which the first is minimised.
-    inputs, validation : float32 tensor, shape (n_items, …)
-        Items to train on, and items to measure on after every epoch, if any.
-    n_dims : int
-        Latent dimensions, the width of the noise.
-    seed : int
-        Seed of the order of items and of the noise.
-
-    Raises
-    ------
-    TrainingError
-        If the loss is no longer a finite number, at the end of the epoch in which that happened.
+    schedule : Schedule
+        Epochs, learning rates and shares of β.
+    batch_size : int
+        Items in a step, on all processes together.
+    clip : float, optional
+        Largest norm of each model's gradient; a larger one is scaled down to it.
+    patience : int, optional
+        Epochs without a better held-out loss after which a model stops.
+    betas : sequence of float
+        Weight of the KL divergence of each model, for the held-out loss.
+    anchor_targets : sequence of float or None
+        Squared anchor error that counts as held, for each model whose weight is held.
+    goes_on : bool
+        Whether the other models go on when one diverges; else that is a TrainingError.
     """
-    fabric = _fabric(device)
-    optimizer = torch.optim.Adam(objective.parameters(), lr=lr, fused=device.type in ("cpu", "cuda"))
-    module, optimizer = fabric.setup(objective, optimizer)
-    inputs = inputs.to(device)
-    order = torch.Generator().manual_seed(seed)
-    noises = torch.Generator(device).manual_seed(seed)
-    n_items, done, spent = len(inputs), 0, 0.0
-    last_report = time.perf_counter()
-    for number in range(1, epochs + 1):
-        started = time.perf_counter()
-        module.train()
-        permutation = torch.randperm(n_items, generator=order).to(device)
-        noise = torch.randn(n_items, n_dims, generator=noises, device=device)
-        sums = torch.zeros(3, device=device)
-        for start in range(0, n_items, batch_size):
-            rows = permutation[start : start + batch_size]
-            terms: StepTerms = module(inputs[rows], noise[start : start + batch_size])
-            fabric.backward(terms.loss)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            sums += torch.stack([terms.reconstruction, terms.kl, terms.anchor_error]).detach() * len(rows)
-            done += len(rows)
-            if (now := time.perf_counter()) - last_report > PROGRESS_EVERY_S:
+
+    schedule: Schedule
+    batch_size: int
+    betas: tuple[float, ...]
+    clip: float | None = None
+    patience: int | None = None
+    anchor_targets: tuple[float | None, ...] = ()
+    goes_on: bool = False
+
+
+class Keeper(Protocol):
+    """Saves the state of a training from time to time."""
+
+    def is_due(self, epoch: int, *, ends: bool) -> bool:
+        """Whether to save now; `ends` says that the epoch is over."""
+
+    def keep(self, training: Training) -> None:
+        """Save the state."""
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether the user or the system asked for an end."""
+
+
+class Training:
+    """The state of a training, and its steps.
+
+    Parameters
+    ----------
+    program : Program
+        The model or models.
+    weighing : Weighing
+        From their terms to losses.
+    anchors : Drawing, optional
+        What they are anchored to.
+    items : Items
+        What they are trained on.
+    held_out : HeldOut
+        What they are measured on.
+    seeds : sequence of int
+        For each model, the seed of the order of items and of the noise.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        weighing: Weighing,
+        anchors: Drawing | None,
+        items: Items,
+        held_out: HeldOut,
+        *,
+        plan: Plan,
+        seeds: Sequence[int],
+        device: torch.device,
+        fabric: Fabric,
+    ) -> None:
+        self.program, self.weighing, self.anchors, self.items, self.held_out = (
+            program, weighing, anchors, items, held_out,
+        )  # fmt: skip
+        self.plan, self.device, self.fabric = plan, device, fabric
+        fused = device.type in ("cpu", "cuda")
+        self.optimizer = torch.optim.Adam(program.parameters, lr=plan.schedule.lr, fused=fused)
+        self.generators = [
+            Generators(torch.Generator().manual_seed(seed), torch.Generator(device).manual_seed(seed)) for seed in seeds
+        ]
+        self.patience = None if plan.patience is None else Patience(plan.patience, program.n_models)
+        self.diverged: dict[int, Divergence] = {}
+        self.epoch, self.step = 1, 0  # what is next; the step is that of the epoch, from 0
+        self.pass_s = self.spent_s = 0.0  # seconds of this epoch, and of those before
+        self.epoch_began = self.generator_states()
+        self.watch = self.new_watch()
+        self._n_asked = 0  # times that somebody asked whether to stop
+
+    def generator_states(self) -> list[tuple[Tensor, Tensor]]:
+        """Return the states of each model's generators."""
+        return [(each.order.get_state(), each.noise.get_state()) for each in self.generators]
+
+    def run(
+        self,
+        on_epoch: Callable[[list[Epoch]], None],
+        on_progress: Callable[[Progress], None],
+        keeper: Keeper,
+    ) -> None:
+        """Train until the last epoch, or until every model has stopped.
+
+        Raises
+        ------
+        TrainingError
+            If a term is no longer a finite number: names the epoch, the step and the term.
+        KeyboardInterrupt
+            If the keeper says that it must stop, after the state was kept.
+        """
+        schedule = self.plan.schedule
+        while self.epoch <= schedule.epochs and not (self.patience and self.patience.has_stopped):
+            self._pass(on_progress, keeper)
+            self._check_weights()
+            means = self.watch.means(self.program.n_models)
+            self.spent_s += self.pass_s
+            on_epoch(self._epochs(means))
+            self.epoch, self.step = self.epoch + 1, 0
+            self.epoch_began = self.generator_states()
+            self.watch = self.new_watch()
+            self._keep_if_due(keeper, self.epoch - 1, ends=True)
+        if self.patience:
+            self.patience.restore_best(self.program)
+
+    def _pass(self, on_progress: Callable[[Progress], None], keeper: Keeper) -> None:
+        """Go through the items once, or through what an interrupted epoch has left."""
+        self.program.train(True)
+        share = Share(self.fabric.global_rank, self.fabric.world_size)
+        n_rows, last_report = self.items.n_items * self.plan.schedule.epochs, time.perf_counter()
+        before, started = self.pass_s if self.step else 0.0, time.perf_counter()
+        for number, batch in enumerate(self.items.batches(self.generators, self.plan.batch_size, share)):
+            if number < self.step:
+                continue  # done before the interruption
+            self.train_on(batch)
+            self.step += 1
+            now = time.perf_counter()
+            self.pass_s = before + now - started
+            if self.watch.is_due:
+                self._look()
+                self._keep_if_due(keeper, self.epoch, ends=False)
+            if now - last_report > PROGRESS_EVERY_S:
                 last_report = now
-                on_progress(Progress(number, done, n_items * epochs, done / (spent + now - started)))
-        means = Means(*(sums / n_items).tolist())  # waits for the device, so the time below is true
-        elapsed = time.perf_counter() - started
-        spent += elapsed
-        _check_finite(means, f"in epoch {number}")
-        held_out = (
-            None if validation is None else evaluate(objective, validation, n_dims=n_dims, seed=seed, device=device)
+                done = self.items.n_items * (self.epoch - 1) + self.watch.n_items
+                rate = self.watch.n_items / max(self.pass_s, 1e-9)
+                on_progress(Progress(self.epoch, done, n_rows, rate))
+            if self._must_stop(keeper):
+                self._look()
+                keeper.keep(self)
+                raise KeyboardInterrupt
+        self._look()
+        self.pass_s = before + time.perf_counter() - started  # looking waited for the device, so this is true
+
+    def _must_stop(self, keeper: Keeper) -> bool:
+        """Whether any process was asked to end; several talk about it after every tenth step, as it takes time."""
+        if self.fabric.world_size == 1:
+            return keeper.must_stop
+        self._n_asked += 1
+        if self._n_asked % STEPS_A_WORD:
+            return False
+        asked = torch.tensor(float(keeper.must_stop), device=self.device)
+        return bool(self.fabric.all_reduce(asked, reduce_op="sum") > 0)
+
+    def train_on(self, batch: Batch) -> None:
+        """Take one step."""
+        schedule = self.plan.schedule
+        position = self.epoch - 1 + (self.watch.n_items + batch.n_items) / self.items.n_items
+        if not schedule.is_constant:
+            for group in self.optimizer.param_groups:
+                group["lr"] = schedule.lr_at(position)
+        with self.fabric.autocast():
+            terms = self.program(batch.inputs, batch.noise, self.anchors.draw() if self.anchors else None)
+        if batch.share != 1:
+            terms |= {name: terms[name] * batch.share for name in ("reconstruction", "kl")}
+        loss = self.weighing(terms, annealed=schedule.annealed(position))
+        self.fabric.backward(loss.sum() if loss.ndim else loss)
+        if self.plan.clip is not None:
+            clip(self.program.parameters, self.plan.clip, n_models=self.program.n_models)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.watch.add(terms, batch.n_items)
+
+    def _look(self) -> None:
+        for divergence in self.watch.look():
+            if not self.plan.goes_on:
+                raise TrainingError(explain(divergence, self.program.n_models))
+            self.diverged.setdefault(divergence.model, divergence)
+
+    @torch.no_grad()
+    def _check_weights(self) -> None:
+        """Look for weights that the epoch's last step spoilt: no later term would tell if it was the last of all."""
+        n_models = self.program.n_models
+        spoilt = [~p.isfinite().reshape(n_models, -1).all(1) for p in self.program.parameters]
+        for model in torch.stack(spoilt).any(0).nonzero().flatten().tolist():
+            divergence = Divergence(model, self.epoch, self.watch.n_steps, "weights", float("nan"))
+            if not self.plan.goes_on:
+                raise TrainingError(explain(divergence, n_models))
+            self.diverged.setdefault(model, divergence)
+
+    def _keep_if_due(self, keeper: Keeper, epoch: int, *, ends: bool) -> None:
+        if keeper.is_due(epoch, ends=ends):
+            if not all(p.isfinite().all() for p in self.program.parameters) and not self.plan.goes_on:
+                return  # the next step's terms will say so; what was kept before is good
+            keeper.keep(self)
+
+    def _epochs(self, training: list[dict[str, float]]) -> list[Epoch]:
+        """Measure, and return what the epoch gave each model that still trains."""
+        measured, n_active = evaluate(self.program, self.held_out)
+        if self.held_out.counts:
+            self._check_measured(measured)
+        weights = self.weighing.anchor_weights
+        flat = [None] * len(training) if weights is None else weights.reshape(-1).tolist()
+        stopped = self.patience.stopped_at if self.patience else [None] * len(training)
+        going = [m for m in range(len(training)) if stopped[m] is None and m not in self.diverged]
+        if self.patience:
+            losses = [self._held_out_loss(m, training[m], measured[m], flat[m]) for m in range(len(training))]
+            self.patience.see(self.epoch, self.fabric.broadcast(losses), self.program)
+        schedule = self.plan.schedule
+        return [
+            Epoch(
+                model=m,
+                number=self.epoch,
+                n_rows=self.items.n_items,
+                elapsed_s=self.pass_s,
+                lr=schedule.lr_at(self.epoch),
+                annealed=schedule.annealed(self.epoch),
+                training=training[m],
+                validation=measured[m] if self.held_out.counts else None,
+                n_active=n_active[m],
+                anchor_weight=flat[m],
+            )
+            for m in going
+        ]
+
+    def _check_measured(self, measured: list[dict[str, float]]) -> None:
+        for model, terms in enumerate(measured):
+            for name, value in terms.items():
+                if value != value or abs(value) == float("inf"):
+                    divergence = Divergence(model, self.epoch, self.watch.n_steps, name, value)
+                    if not self.plan.goes_on:
+                        raise TrainingError(explain(divergence, self.program.n_models))
+                    self.diverged.setdefault(model, divergence)
+
+    def _held_out_loss(
+        self, model: int, training: Mapping[str, float], measured: Mapping[str, float], weight: float | None
+    ) -> float | None:
+        """Return what early stopping watches, or None for an epoch that does not count.
+
+        An epoch counts once all of β does, and while a held anchor error is within reach of its tolerance: before
+        that the loss is another one. A given anchor weight is part of the loss.
+        """
+        if self.plan.schedule.annealed(self.epoch) < 1 or model in self.diverged:
+            return None
+        loss = measured["reconstruction"] + self.plan.betas[model] * measured["kl"]
+        if weight is None:
+            return loss
+        target = self.plan.anchor_targets[model]
+        if target is None:
+            return loss + weight * training["anchor_error"]
+        return loss if training["anchor_error"] <= MISSED**2 * target else None
+
+    def new_watch(self) -> Watch:
+        alone = self.fabric.world_size == 1
+        return Watch(
+            self.epoch, (lambda tensor: tensor) if alone else lambda t: self.fabric.all_reduce(t, reduce_op="mean")
         )
-        on_epoch(Epoch(number, n_items, elapsed, means, held_out))
-    on_progress(Progress(epochs, done, n_items * epochs, done / max(spent, 1e-9)))
 
 
 @torch.no_grad()
-def evaluate(
-    objective: nn.Module, inputs: Tensor, *, n_dims: int, seed: int, device: torch.device, block: int = 4096
-) -> Means:
-    """Return the terms' means over `inputs`, with one posterior sample an item, the same at every call."""
-    objective.eval()
-    noise = torch.randn(len(inputs), n_dims, generator=torch.Generator().manual_seed(seed))
-    sums = torch.zeros(3, dtype=torch.float64)
-    for start in range(0, len(inputs), block):
-        batch = inputs[start : start + block].to(device)
-        terms: StepTerms = objective(batch, noise[start : start + block].to(device))
-        sums += torch.stack([terms.reconstruction, terms.kl, terms.anchor_error]).double().cpu() * len(batch)
-    means = Means(*(sums / len(inputs)).tolist())
-    _check_finite(means, "at the end of an epoch")
-    return means
+def evaluate(program: Program, held_out: HeldOut, *, block: int = 4096) -> tuple[list[dict[str, float]], list[int]]:
+    """Return each model's means over the held-out items, and its number of active units.
+
+    One posterior sample an item, the same at every call.
+    """
+    program.train(False)
+    n_items = held_out.rows.shape[-1]
+    sums: Terms = {}
+    for start in range(0, n_items, max(block // program.n_models, 1)):
+        part = slice(start, start + max(block // program.n_models, 1))
+        rows = held_out.rows[..., part]
+        terms = program(held_out.inputs[rows], held_out.noise[..., part, :], None)
+        for name, term in terms.items():
+            values = term.cpu().double() * (1 if name == "moments" else rows.shape[-1])
+            sums[name] = sums[name] + values if name in sums else values
+    moments = (sums.pop("moments") / n_items).reshape(program.n_models, 2, -1)
+    n_active = ((moments[:, 1] - moments[:, 0].square()) > ACTIVE).sum(1).tolist()
+    flat = {name: (each / n_items).reshape(-1).tolist() for name, each in sums.items()}
+    return [{name: values[m] for name, values in flat.items()} for m in range(program.n_models)], n_active
 
 
-def _check_finite(means: Means, where: str) -> None:
-    for term, value in means._asdict().items():
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the training diverged: {where} the {term.replace('_', ' ')} became {value}. "
-                "Try a smaller --lr, inputs of a smaller range (--preprocess) or a smaller --precision; "
-                "nothing was written"
-            )
+@torch.no_grad()
+def clip(parameters: Sequence[nn.Parameter], largest: float, *, n_models: int = 1) -> None:
+    """Scale each model's gradient down to the norm `largest`, where it is longer.
+
+    Parameters
+    ----------
+    parameters : sequence of parameters
+        With their gradients; where there are several models, their first axis is that of the models.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if n_models == 1:
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+    else:
+        squares = torch.stack([g.reshape(n_models, -1).square().sum(1) for g in gradients])
+        norm = squares.sum(0).sqrt()
+    factor = (largest / (norm + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(factor if n_models == 1 else factor.reshape(-1, *[1] * (gradient.ndim - 1)))
 
 
-def _fabric(device: torch.device) -> Fabric:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on import it warns about its own deprecations
-        from lightning_fabric import Fabric
-    return Fabric(accelerator={"mps": "mps", "cuda": "cuda"}.get(device.type, "cpu"), devices=1)
+def explain(divergence: Divergence, n_models: int) -> str:
+    """Return where a training diverged and what to try, as a sentence."""
+    which = f" of model {divergence.model} of {n_models}" if n_models > 1 else ""
+    usual = "a smaller --lr, --clip 1, inputs of a smaller range (--preprocess) or a smaller --precision"
+    advice = {
+        "kl": "a smaller --lr, --clip 1, or --kl-anneal 10, so that the posterior is not pulled at once",
+        "anchor_error": "a smaller --lr, --clip 1, or a larger --anchor-tolerance",
+    }.get(divergence.term, usual)
+    return (
+        f"the training diverged: in epoch {divergence.epoch}, step {divergence.step}, the "
+        f"{divergence.term.replace('_', ' ')}{which} became {divergence.value}. Try {advice}"
+    )

@@ -33,6 +33,7 @@ def check(
     threshold: float = THRESHOLD,
     seed: int = 0,
     device: str = "auto",
+    allow_code: str | None = None,
     trusted_keys: Paths = (),
     trust_file: str | PathLike[str] | None = None,
 ) -> CheckReport:
@@ -46,6 +47,8 @@ def check(
         The bundle that the space is known from.
     threshold : float
         Largest unexplained variance, at the upper end of its 95 % interval, that counts as aligned.
+    allow_code : str, optional
+        The ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
     trusted_keys, trust_file : optional
         As in `verify`: where one is given, the bundle must be signed by one of these keys.
 
@@ -66,7 +69,7 @@ def check(
         raise UsageError(f"--threshold is {threshold:g}; expected a share of variance above 0 and up to 1")
     where = resolve_device(device)
     trust = trust_if_any(trusted_keys, trust_file)
-    checkpoint = load_run(Path(model))
+    checkpoint = load_run(Path(model), code=allow_code)
     pairs = open_valid(Path(bundle))
     signers = signers_of(bundle, pairs, trust)
     _refuse_differences(checkpoint, pairs)

@@ -27,6 +27,7 @@ def compare(
     features: Features = None,
     seed: int = 0,
     device: str = "auto",
+    allow_code: str | None = None,
 ) -> CompareReport:
     """Compare latents `b` with the reference `a`.
 
@@ -36,6 +37,8 @@ def compare(
         Latents of the same items in the same order: arrays, or files of them; run folders if `data` is given.
     data : str or array, shape (n_items, …), optional
         Items to embed with both models.
+    allow_code : str, optional
+        The ``package.module:factory`` that may be imported, for runs whose network is somebody's own.
 
     Returns
     -------
@@ -48,7 +51,7 @@ def compare(
     RosettaError
         If the latents do not belong together, or the data does not fit a model.
     """
-    reference, other = (_latents(each, data, features, device) for each in (a, b))
+    reference, other = (_latents(each, data, features, device, allow_code) for each in (a, b))
     check_paired(reference, other)
     rng = np.random.default_rng(seed)
     same_width = reference.shape[1] == other.shape[1]
@@ -72,7 +75,7 @@ def compare(
     )
 
 
-def _latents(source: Latents, data: str | Array | None, features: Features, device: str) -> Floats:
+def _latents(source: Latents, data: str | Array | None, features: Features, device: str, code: str | None) -> Floats:
     if isinstance(source, np.ndarray):
         return read_items(source)
     is_run = Path(source).is_dir()
@@ -81,7 +84,7 @@ def _latents(source: Latents, data: str | Array | None, features: Features, devi
             raise UsageError(f"--data is for run folders, but {source} is not one: leave --data out to compare latents")
         from rosetta.verbs.embed import latents_of
 
-        return latents_of(source, data, features=features, device=device)
+        return latents_of(source, data, features=features, device=device, allow_code=code)
     if is_run:
         raise UsageError(f"{source} is a run folder: pass --data with the items to compare the models on")
     return read_items(str(source))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from rosetta import preprocessing
-from rosetta.arrays import Array
+from rosetta.arrays import ROWS_A_BLOCK, Array
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError, UsageError
+from rosetta.models import OPTIONS, architectures, options_of
+from rosetta.models.factory import load_factory
 from rosetta.models.likelihoods import Likelihood
 from rosetta.schemas.run import RunConfig, TrainSettings
 from rosetta.verbs.prepare import Expected, Features, Prepared, fit_inputs, match_inputs, value_range
@@ -19,14 +21,38 @@ def refuse_idle_settings(settings: TrainSettings, *, has_anchors: bool) -> None:
     """Raise UsageError for settings that would have no effect beside the others: something was meant by them."""
     without = TrainSettings()
     changed = {name for name in TrainSettings.model_fields if getattr(settings, name) != getattr(without, name)}
-    anchor_settings = sorted(name for name in changed if name.startswith("anchor"))
+    anchor_settings = sorted(name for name in changed if name.startswith("anchor") or name == "align")
     if anchor_settings and not has_anchors:
-        options = ", ".join("--" + name.replace("_", "-") for name in anchor_settings)
+        options = ", ".join(_option(name) for name in anchor_settings)
         raise UsageError(f"{options} without --anchors has no effect: pass a bundle with --anchors, or leave it out")
-    if settings.anchor_weight != "auto" and "anchor_tolerance" in changed:
-        raise UsageError("--anchor-tolerance has no effect beside a fixed --anchor-weight: leave one of them out")
-    if settings.likelihood != "gaussian" and "precision" in changed:
-        raise UsageError(f"--precision is of the Gaussian likelihood, not of {settings.likelihood}: leave it out")
+    is_held = settings.anchor_weight == "auto"
+    for idle, name, why in (
+        (not is_held, "anchor_tolerance", "beside a fixed --anchor-weight"),
+        (is_held, "anchor_scaling", "on a held anchor weight, which finds its own scale: pass --anchor-weight N too"),
+        (settings.likelihood != "gaussian", "precision", f"on the {settings.likelihood} likelihood"),
+        (settings.lr_warmup > settings.epochs, "lr_warmup", "beyond the last of --epochs"),
+        (settings.kl_anneal > settings.epochs, "kl_anneal", "beyond the last of --epochs"),
+        (settings.beta == 0, "kl_anneal", "beside --beta 0"),
+        (not settings.validation, "patience", "without held-out items: pass --validation above 0"),
+    ):
+        if idle and name in changed:
+            raise UsageError(f"{_option(name)} has no effect {why}: leave one of them out")
+    known = _options(settings.architecture)
+    idle_options = [name for name in OPTIONS if name in changed and name not in known]
+    if idle_options:
+        raise UsageError(
+            f"{', '.join(map(_option, idle_options))} has no effect on the architecture {settings.architecture}, whose "
+            f"options are {', '.join(map(_option, known)) or 'none'}: leave it out"
+        )
+
+
+def _options(architecture: str) -> dict[str, object]:
+    """Return the options of an architecture; one that the user names as package.module:factory is imported."""
+    return options_of(load_factory(architecture) if ":" in architecture else architectures.get(architecture))
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def prepare_items(data: str | Array, bundles: list[Bundle], features: Features, settings: TrainSettings) -> Prepared:
@@ -72,18 +98,27 @@ def configure(items: Prepared, bundles: list[Bundle], settings: TrainSettings) -
     records, step_arrays = preprocessing.to_records(items.steps, lambda number, name: f"/preprocessing/{number}.{name}")
     ranges = [value_range(items.inputs), *(b.manifest.content.input.value_range for b in bundles)]
     latent_dim = bundles[0].manifest.content.space.n_dims if bundles else settings.latent_dim or DEFAULT_LATENT_DIM
+    defaults = _options(settings.architecture)
+    resolved = {n: v for n, v in defaults.items() if n in OPTIONS and getattr(settings, n) is None}
     config = RunConfig(
         input_shape=items.inputs.shape[1:],
         latent_dim=latent_dim,
         value_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
         feature_names=items.feature_names,
         preprocessing=records,
-        settings=settings,
+        library_size=library_size(items.inputs) if settings.likelihood == "negative-binomial" else None,
+        settings=TrainSettings(**(settings.model_dump() | resolved)),  # old runs outlive new defaults
     )
     return config, step_arrays
 
 
-def check_bounds(likelihood: Likelihood, inputs: Array, settings: TrainSettings) -> None:
+def library_size(inputs: Array) -> float:
+    """Return the median total of an item of `inputs`, shape (n_items, …), at least 1."""
+    totals = inputs.reshape(len(inputs), -1).sum(axis=1, dtype=np.float64)
+    return max(float(np.median(totals)), 1.0)
+
+
+def check_inputs(likelihood: Likelihood, inputs: Array, settings: TrainSettings) -> None:
     """Raise UsageError unless the inputs lie where the likelihood is defined."""
     bounds = likelihood.bounds()
     if bounds is None:
@@ -92,9 +127,21 @@ def check_bounds(likelihood: Likelihood, inputs: Array, settings: TrainSettings)
     if low < bounds[0] or high > bounds[1]:
         raise UsageError(
             f"the {settings.likelihood} likelihood needs inputs from {bounds[0]:g} to {bounds[1]:g}, but these range "
-            f"from {low:g} to {high:g}: scale them, as with --preprocess 'scale({low:g}, {high:g})', "
-            "or take another likelihood"
+            f"from {low:g} to {high:g}: "
+            + (
+                "pass counts as they were made, with --preprocess none"
+                if likelihood.is_counts
+                else f"scale them, as with --preprocess 'scale({low:g}, {high:g})', or take another likelihood"
+            )
         )
+    if likelihood.is_counts:
+        for start in range(0, len(inputs), ROWS_A_BLOCK):
+            block = inputs[start : start + ROWS_A_BLOCK]
+            if (block != np.floor(block)).any():
+                raise UsageError(
+                    f"the {settings.likelihood} likelihood is one of counts, but a row from {start} on holds numbers "
+                    "that are not whole: pass counts as they were made, with --preprocess none"
+                )
 
 
 def split_items(n_items: int, settings: TrainSettings) -> tuple[Array, Array]:

@@ -40,6 +40,7 @@ def distill(
     *,
     features: Features = None,
     device: str = "auto",
+    allow_code: str | None = None,
     force: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
     on_rows: OnRows = lambda n_done, n_rows: None,
@@ -57,6 +58,8 @@ def distill(
         The bundle to write, ending in ``.h5``.
     features : str or sequence of str, optional
         Names of the features, or where they stand; needed where the model's features have names.
+    allow_code : str, optional
+        The ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
     force : bool
         Replace a file that is there.
     on_note : callable
@@ -89,7 +92,7 @@ def distill(
     check_output(path, force=force, suffix=".h5")
     _check_words(chosen)
     where = resolve_device(device)
-    checkpoint = load_run(Path(model))
+    checkpoint = load_run(Path(model), code=allow_code)
     items = match_inputs(data, expected_by(checkpoint), features=features)
     latents, _ = encode_array(checkpoint.model, items.inputs, device=where, on_rows=on_rows)
     sender = Sender(

@@ -22,11 +22,13 @@ def latents_of(
     *,
     features: Features = None,
     device: str = "auto",
+    allow_code: str | None = None,
     on_rows: OnRows = lambda n_done, n_rows: None,
 ) -> Floats:
     """Return the posterior means of `data` under a run's model, float32, shape (n_items, n_dims).
 
-    `on_rows` is called with the numbers of rows done and of all rows, block by block.
+    `on_rows` is called with the numbers of rows done and of all rows, block by block. `allow_code` is the
+    ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def latents_of(
         If the run is damaged or the data does not fit it.
     """
     where = resolve_device(device)
-    checkpoint = load_run(Path(model))
+    checkpoint = load_run(Path(model), code=allow_code)
     items = match_inputs(data, expected_by(checkpoint), features=features)
     return encode_array(checkpoint.model, items.inputs, device=where, on_rows=on_rows)[0]
 
@@ -46,6 +48,7 @@ def embed(
     *,
     features: Features = None,
     device: str = "auto",
+    allow_code: str | None = None,
     force: bool = False,
     on_rows: OnRows = lambda n_done, n_rows: None,
 ) -> EmbedReport:
@@ -59,7 +62,7 @@ def embed(
     path = Path(output)
     check_output(path, force=force, suffix=".npy")
     started = time.perf_counter()
-    latents = latents_of(model, data, features=features, device=device, on_rows=on_rows)
+    latents = latents_of(model, data, features=features, device=device, allow_code=allow_code, on_rows=on_rows)
     elapsed = time.perf_counter() - started
     with atomic_file(path, force=force) as temporary, temporary.open("wb") as file:
         np.save(file, latents, allow_pickle=False)

@@ -16,7 +16,13 @@ from rosetta.sources import read_items
 from rosetta.verbs.prepare import Expected, Features, match_inputs
 
 
-def evidence_of(model: str | PathLike[str] | None, data: str | Array | None, *, features: Features = None) -> Evidence:
+def evidence_of(
+    model: str | PathLike[str] | None,
+    data: str | Array | None,
+    *,
+    features: Features = None,
+    allow_code: str | None = None,
+) -> Evidence:
     """Return what rules ask of a run and of data, either of which may be absent."""
     evidence = Evidence()
     if data is not None:
@@ -26,7 +32,7 @@ def evidence_of(model: str | PathLike[str] | None, data: str | Array | None, *, 
     from rosetta.models.checkpoint import load_run, weights_digest
     from rosetta.models.vae import encode_array
 
-    run = load_run(Path(model))
+    run = load_run(Path(model), code=allow_code)
 
     def encode(inputs: Array) -> Floats:
         """Return posterior means, or raise IncompatibleError if the model takes inputs of another shape."""

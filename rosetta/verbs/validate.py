@@ -39,6 +39,7 @@ def validate(
     model: str | PathLike[str] | None = None,
     data: str | Array | None = None,
     features: Features = None,
+    allow_code: str | None = None,
 ) -> ValidationReport:
     """Return every problem of the file at `path`; whatever stands there gets a report.
 
@@ -53,6 +54,8 @@ def validate(
         As in `rosetta.verify`: where one is given, the bundle must be signed by one of these keys.
     model, data, features : optional
         The sender's own run and data, as `rosetta.distill` takes them: hold the bundle against them as well.
+    allow_code : str, optional
+        The ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def validate(
     """
     (report,) = validate_many(
         [path], strict=strict, select=select, ignore=ignore, trusted_keys=trusted_keys, trust_file=trust_file,
-        model=model, data=data, features=features,
+        model=model, data=data, features=features, allow_code=allow_code,
     ).reports  # fmt: skip
     return report
 
@@ -89,11 +92,12 @@ def validate_many(
     model: str | PathLike[str] | None = None,
     data: str | Array | None = None,
     features: Features = None,
+    allow_code: str | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> ValidationSummary:
     """Return the reports of several files, and the highest of their exit codes."""
     chosen, trust = _chosen(select, ignore), trust_if_any(trusted_keys, trust_file)
-    evidence = _evidence(model, data, features)
+    evidence = _evidence(model, data, features, allow_code)
     reports = []
     for number, path in enumerate(paths, start=1):
         reports.append(_validate(Path(path), chosen, trust, evidence, strict=strict))
@@ -130,14 +134,18 @@ def _examine(
     return _report(path, VALID if is_known else UNSUPPORTED, version, findings, skipped), candidate
 
 
-def _evidence(model: str | PathLike[str] | None, data: str | Array | None, features: Features) -> Evidence | None:
+def _evidence(
+    model: str | PathLike[str] | None, data: str | Array | None, features: Features, allow_code: str | None
+) -> Evidence | None:
     if features is not None and data is None:
         raise UsageError("--features without --data has no effect: leave it out")
+    if allow_code is not None and model is None:
+        raise UsageError("--allow-code without --model has no effect: leave it out")
     if model is None and data is None:
         return None
     from rosetta.verbs.evidence import evidence_of
 
-    return evidence_of(model, data, features=features)
+    return evidence_of(model, data, features=features, allow_code=allow_code)
 
 
 def _fatal(path: Path, code: int, problem: Problem, rule: str) -> ValidationReport:

@@ -7,13 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rosetta.schemas.run import RunConfig, TrainSettings
 from torch import nn
 
 import rosetta
 from rosetta.errors import IncompatibleError, UsageError
-from rosetta.models.vae import build_vae
-from rosetta.objectives.elbo import AnchoredELBO
 from tests import builders
 
 
@@ -61,6 +58,7 @@ def test_each_step_draws_different_anchors_and_every_one_has_its_turn(bundle: ro
     rows = [{row.numpy().tobytes() for row in step.latents} for step in drawn]
 
     assert {len(step) for step in rows} == {5}
+    assert all(not (rows[step] & rows[step + 1]) for step in (0, 2, 4))  # a permutation is used up first
     assert len(set.union(*rows)) == builders.N_ANCHORS
     again = rosetta.AnchorLoss(bundle, anchors_per_step=5).draw()
     assert (again.latents == drawn[0].latents).all()
@@ -101,22 +99,6 @@ def test_a_held_weight_moves_in_training_only(bundle: rosetta.Bundle):
     assert unmoved == before != anchors.weight
 
 
-def test_the_objective_is_the_elbo_plus_the_anchor_loss(bundle: rosetta.Bundle):
-    config = RunConfig(input_shape=(4, 5), latent_dim=3, value_range=(0.0, 1.0), settings=TrainSettings(hidden=(8,)))
-    model = build_vae(config)
-    anchors = rosetta.AnchorLoss(bundle, weight=4, decoder_weight=0.5)
-    inputs, noise = torch.rand(6, 4, 5), torch.randn(6, 3)
-
-    terms = AnchoredELBO(model, beta=2.0, anchors=anchors)(inputs, noise)
-    plain = AnchoredELBO(model, beta=2.0, anchors=None)(inputs, noise)
-
-    decoder_error = -model.likelihood.log_prob(model.decoder(anchors.latents), anchors.inputs).mean()
-    encoder_error = (model.encode(anchors.inputs)[0] - anchors.latents).square().sum(1).mean()
-    torch.testing.assert_close(plain.loss, plain.reconstruction + 2 * plain.kl)
-    torch.testing.assert_close(terms.loss, plain.loss + 4 * encoder_error + 0.5 * decoder_error)
-    torch.testing.assert_close(terms.anchor_error, encoder_error)
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -126,6 +108,8 @@ def test_the_objective_is_the_elbo_plus_the_anchor_loss(bundle: rosetta.Bundle):
         ({"tolerance": 0}, "tolerance is 0"),
         ({"decoder_weight": -0.5}, "decoder_weight is -0.5"),
         ({"anchors_per_step": 0}, "anchors_per_step is 0"),
+        ({"noise": -1}, "noise is -1"),
+        ({"pair_weights": "equal"}, "expected 'uniform' or 'share'"),
     ],
 )
 def test_options_out_of_range_are_refused(bundle: rosetta.Bundle, options: dict[str, object], words: str):
@@ -151,14 +135,34 @@ def test_bundles_of_one_space_are_joined_and_those_of_two_refused(bundle: rosett
 
 
 def test_a_held_weight_is_saved_and_the_pairs_are_not(bundle: rosetta.Bundle):
-    anchors, again = rosetta.AnchorLoss(bundle), rosetta.AnchorLoss(bundle)
+    anchors, again = (rosetta.AnchorLoss(bundle, anchors_per_step=5) for _ in range(2))
     for _ in range(5):
         anchors(_encode)
 
     again.load_state_dict(anchors.state_dict())
 
-    assert set(anchors.state_dict()) == {"log_weight", "excess", "excess_sum"}
+    assert set(anchors.state_dict()) == {"held.log_weight", "held.excess", "held.excess_sum", "_extra_state"}
     assert again.weight == anchors.weight != rosetta.AnchorLoss(bundle).weight
+    for _ in range(5):  # the draws go on where they stood, too
+        assert (again.draw().latents == anchors.draw().latents).all()
+
+
+def test_pair_weights_are_the_share_of_items_that_each_pair_stands_for(bundle: rosetta.Bundle):
+    weighed = rosetta.AnchorLoss(bundle, weight=1, pair_weights="share")(_encode)
+
+    distances = ((bundle.anchor_inputs.reshape(builders.N_ANCHORS, -1)[:, :3] - 0.5 - bundle.anchor_latents) ** 2).sum(1)
+    shares = bundle.anchor_weights / bundle.anchor_weights.sum()
+    assert float(weighed) == pytest.approx(float((shares * distances).sum()), rel=1e-5)
+
+
+def test_noise_moves_the_inputs_anew_at_every_step_and_by_its_standard_deviation(bundle: rosetta.Bundle):
+    anchors = rosetta.AnchorLoss(bundle, noise=0.3)
+
+    one, two = anchors.draw(), anchors.draw()
+
+    assert (one.inputs != two.inputs).any()
+    assert float((one.inputs - anchors.inputs).std()) == pytest.approx(0.3, rel=0.15)
+    assert (one.latents == anchors.latents).all()
 
 
 def test_an_encoder_that_works_in_place_does_not_change_the_anchors(bundle: rosetta.Bundle):

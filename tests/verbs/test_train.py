@@ -223,7 +223,7 @@ def test_feature_names_that_do_not_fit_are_refused(tmp_path: Path, names: list[s
         ({"epoch": 3}, "no setting called 'epoch'; did you mean 'epochs'"),
         ({"epochs": 0}, "epochs is 0: input should be greater than or equal to 1"),
         ({"lr": -1.0, "hidden": ()}, "hidden is"),
-        ({"likelihood": "cauchy"}, "no likelihood called 'cauchy'"),
+        ({"likelihood": "cauchy"}, "likelihood is 'cauchy': input should be 'gaussian', 'bernoulli'"),
         ({"anchor_weight": "much"}, "anchor_weight is 'much'"),
         ({"validation": 1.0}, "validation is 1.0"),
         ({"architecture": "dence"}, "Did you mean 'dense'"),

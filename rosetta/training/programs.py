@@ -1,0 +1,146 @@
+"""One model's forward pass, or that of several models of one architecture at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+Terms = dict[str, Tensor]
+
+
+class Program(Protocol):
+    """What the loop trains."""
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What is optimised."""
+
+    @property
+    def n_models(self) -> int:
+        """Number of models that train side by side."""
+
+    def __call__(self, inputs: Tensor, noise: Tensor, anchors: Any | None) -> Terms:
+        """Return the terms of a step, tensors of shape (), or (n_models,) where there are several."""
+
+    def train(self, mode: bool) -> None:
+        """Turn to training, or to evaluation."""
+
+    def weights(self) -> list[dict[str, Tensor]]:
+        """Return each model's parameters and buffers by name, detached."""
+
+    def restore(self, weights: Sequence[Mapping[str, Tensor]]) -> None:
+        """Take each model's parameters and buffers."""
+
+
+class Alone:
+    """One module, as it is.
+
+    Parameters
+    ----------
+    objective : module
+        Called with inputs, noise and anchors; returns terms by name. It is trained in place.
+    wrapped : module, optional
+        What is called in its place in training: the same, compiled or for several processes.
+    """
+
+    n_models = 1
+
+    def __init__(self, objective: nn.Module, wrapped: nn.Module | None = None) -> None:
+        self.objective = objective
+        self.parameters = list(objective.parameters())
+        self._wrapped = objective if wrapped is None else wrapped
+
+    def __call__(self, inputs: Tensor, noise: Tensor, anchors: Any | None) -> Terms:
+        """Return the terms of a step, tensors without axes."""
+        module = self._wrapped if self.objective.training else self.objective
+        terms: Terms = module(inputs, noise) if anchors is None else module(inputs, noise, anchors)
+        return terms
+
+    def train(self, mode: bool) -> None:
+        """Turn to training, or to evaluation."""
+        self._wrapped.train(mode)
+        self.objective.train(mode)
+
+    def weights(self) -> list[dict[str, Tensor]]:
+        """Return the parameters and buffers by name."""
+        return [{name: tensor.detach().clone() for name, tensor in self.objective.state_dict().items()}]
+
+    def restore(self, weights: Sequence[Mapping[str, Tensor]]) -> None:
+        """Take parameters and buffers."""
+        self.objective.load_state_dict(dict(weights[0]))
+
+
+class Stacked:
+    """Several modules of one architecture as one, their parameters stacked along a first axis (`torch.func`).
+
+    Parameters
+    ----------
+    objectives : sequence of modules
+        The models; they are not changed. `weights` gives what became of each.
+    axes : object
+        For the anchors' fields, the axis along which the models stand, or None.
+    """
+
+    def __init__(self, objectives: Sequence[nn.Module], *, axes: Any | None, compiled: bool = False) -> None:
+        self.n_models = len(objectives)
+        self._base = copy.deepcopy(objectives[0]).to("meta")
+        states = [dict(each.named_parameters()) | dict(each.named_buffers()) for each in objectives]
+        trained = dict(objectives[0].named_parameters())
+        self._saved = set(objectives[0].state_dict())
+        # a matrix is kept transposed: the product of a batch with it is then one of rows with rows, twice as fast
+        self._transposed = {name for name, parameter in trained.items() if parameter.ndim == 2}
+        self._parameters = {name: nn.Parameter(self._stack(name, states)) for name in trained}
+        self._buffers = {name: self._stack(name, states) for name in states[0] if name not in trained}
+        self._alone, self._anchored = (vmap(self._one, in_dims=(0, 0, 0, 0, *more)) for more in ((), (axes,)))
+        if compiled:
+            self._alone, self._anchored = torch.compile(self._alone), torch.compile(self._anchored)
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The stacked parameters."""
+        return list(self._parameters.values())
+
+    def __call__(self, inputs: Tensor, noise: Tensor, anchors: Any | None) -> Terms:
+        """Return the terms of a step, tensors of shape (n_models,)."""
+        parameters = {name: self._turned(name, tensor) for name, tensor in self._parameters.items()}
+        arguments = (parameters, self._buffers, inputs, noise)
+        terms: Terms = self._alone(*arguments) if anchors is None else self._anchored(*arguments, anchors)
+        return terms
+
+    def train(self, mode: bool) -> None:
+        """Turn to training, or to evaluation."""
+        self._base.train(mode)
+
+    def weights(self) -> list[dict[str, Tensor]]:
+        """Return each model's parameters and buffers by name."""
+        named = {name: self._turned(name, tensor.detach()) for name, tensor in self._parameters.items()} | self._buffers
+        return [
+            {
+                name: tensor[number].clone(memory_format=torch.contiguous_format)
+                for name, tensor in named.items()
+                if name in self._saved
+            }
+            for number in range(self.n_models)
+        ]
+
+    def restore(self, weights: Sequence[Mapping[str, Tensor]]) -> None:
+        """Take each model's parameters and buffers."""
+        with torch.no_grad():
+            for name, tensor in (self._parameters | self._buffers).items():
+                if name in self._saved:
+                    tensor.copy_(self._stack(name, weights))
+
+    def _one(self, parameters: Terms, buffers: Terms, inputs: Tensor, noise: Tensor, *anchors: Any) -> Terms:
+        terms: Terms = functional_call(self._base, (parameters, buffers), (inputs, noise, *anchors))
+        return terms
+
+    def _stack(self, name: str, states: Sequence[Mapping[str, Tensor]]) -> Tensor:
+        return self._turned(name, torch.stack([state[name].detach() for state in states])).contiguous()
+
+    def _turned(self, name: str, tensor: Tensor) -> Tensor:
+        return tensor.transpose(-1, -2) if name in self._transposed else tensor

@@ -1,0 +1,172 @@
+"""Several models of one job, trained as one program: from a job and each model's settings to weights and records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from rosetta.models.vae import VAE
+from rosetta.objectives.pairs import AnchorPool
+from rosetta.schemas.run import TrainSettings
+from rosetta.training.checkpoint import load_state, save_state
+from rosetta.training.items import InMemory
+from rosetta.training.keeping import Interruption, Keeping
+from rosetta.training.loggers import Loggers
+from rosetta.training.loop import Epoch, HeldOut, Plan, Progress, Training
+from rosetta.training.programs import Alone, Program, Stacked
+from rosetta.training.schedule import Schedule
+from rosetta.training.state import capture, restore
+from rosetta.verbs.configure import split_items
+from rosetta.verbs.job import Job, anchors_of, balance_of, new_model, objective_of, pool_of
+from rosetta.verbs.records import Diverged, Row, Trained, outcomes_of, row_of
+from rosetta.verbs.resuming import document_of, refuse_differences
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+SAMPLE = 1024  # items that active units are counted on where none are held out
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How a training is watched and kept."""
+
+    on_epoch: Callable[[list[Row]], None]
+    on_progress: Callable[[Progress], None]
+    on_note: Callable[[str], None]
+    interruption: Interruption
+    every_epochs: int | None
+    every_minutes: float | None
+
+
+def fit_models(
+    job: Job,
+    each: Sequence[TrainSettings],
+    *,
+    folder: Path,
+    loggers: Sequence[Loggers],
+    hooks: Hooks,
+    fabric: Fabric,
+    resume: bool,
+    goes_on: bool = False,
+) -> list[Trained | Diverged]:
+    """Train models with these settings as one program; its state is kept in `folder`.
+
+    Parameters
+    ----------
+    each : sequence of TrainSettings
+        One for each model; they differ in seed, β, anchor weight and tolerance at most.
+    loggers : sequence of Loggers
+        One for each model; none in a process that is not the first.
+    goes_on : bool
+        Whether a model that diverges is left out; else that is a TrainingError.
+
+    Raises
+    ------
+    RosettaError
+        If a model diverges, or the state in `folder` is that of another training.
+    """
+    models = [new_model(job, settings) for settings in each]
+    training, pool = make_training(job, each, models, fabric=fabric, goes_on=goes_on)
+    rows: list[list[Row]] = [[] for _ in each]
+    document = document_of(job, each, n_processes=fabric.world_size)
+    saved = load_state(folder) if resume else None
+    if saved is not None:
+        tensors, found = saved
+        refuse_differences(found["training"], document, hooks.on_note)
+        restore(training, tensors, found["numbers"])
+        rows = found["rows"]
+    if resume:
+        for logger in loggers:
+            logger.rewind(training.epoch - 1)
+
+    def log(epochs: list[Epoch]) -> None:
+        made = [(epoch.model, row_of(epoch, pool)) for epoch in epochs]
+        for model, row in made:
+            rows[model].append(row)
+            if loggers:
+                loggers[model].log(row, int(row["epoch"] or 0))
+        hooks.on_epoch([row for _, row in made])
+
+    def save(training: Training) -> None:
+        if fabric.global_rank == 0:
+            tensors, numbers = capture(training)
+            save_state(folder, tensors, {"training": document, "numbers": numbers, "rows": rows})
+
+    keeper = Keeping(
+        save,
+        epochs=hooks.every_epochs,
+        minutes=hooks.every_minutes,
+        interruption=hooks.interruption,
+        on_note=hooks.on_note,
+    )
+    training.run(log, hooks.on_progress, keeper)
+    return outcomes_of(job, each, models, training, pool, rows, measured_on=_final_items(training))
+
+
+def make_training(
+    job: Job, each: Sequence[TrainSettings], models: Sequence[VAE], *, fabric: Fabric, goes_on: bool = False
+) -> tuple[Training, AnchorPool | None]:
+    """Return a training of these models, not begun, and the pairs that it is anchored to."""
+    settings, device = job.settings, job.device
+    pool = pool_of(job)
+    anchors = anchors_of(pool, each)
+    objectives = [objective_of(job, model) for model in models]
+    program: Program
+    if len(each) == 1:
+        called = objectives[0]
+        if settings.compile:
+            called = torch.compile(called)
+        program = Alone(objectives[0], fabric.setup_module(called) if fabric.world_size > 1 else called)
+    else:
+        program = Stacked(objectives, axes=None if anchors is None else anchors.axes, compiled=settings.compile)
+    items, held_out = _split(job, each)
+    held = [(s.anchor_tolerance * pool.total_sd) ** 2 if pool and s.anchor_weight == "auto" else None for s in each]
+    plan = Plan(
+        schedule=Schedule(settings.epochs, settings.lr, settings.lr_schedule, settings.lr_warmup, settings.kl_anneal),
+        batch_size=settings.batch_size,
+        betas=tuple(s.beta for s in each),
+        clip=settings.clip,
+        patience=settings.patience,
+        anchor_targets=tuple(held),
+        goes_on=goes_on,
+    )
+    training = Training(
+        program, balance_of(job, each, pool), anchors, items, held_out,
+        plan=plan, seeds=[s.seed for s in each], device=device, fabric=fabric,
+    )  # fmt: skip
+    return training, pool
+
+
+def _split(job: Job, each: Sequence[TrainSettings]) -> tuple[InMemory, HeldOut]:
+    """Return the items to train on and those to measure on, for each model its own."""
+    inputs = torch.from_numpy(job.items.inputs).to(job.device)
+    splits = [split_items(len(inputs), settings) for settings in each]
+    counts = bool(len(splits[0][0]))
+    n_measured = len(splits[0][0]) or SAMPLE
+    measured = [torch.from_numpy((held_out if counts else rest)[:n_measured]) for held_out, rest in splits]
+    noises = [
+        torch.randn(len(rows), job.config.latent_dim, generator=torch.Generator().manual_seed(settings.seed))
+        for rows, settings in zip(measured, each, strict=True)
+    ]
+    held_out = HeldOut(inputs, _stacked(measured).to(job.device), _stacked(noises).to(job.device), counts)
+    training = _stacked([torch.from_numpy(rest) for _, rest in splits])
+    return InMemory(inputs, training.to(job.device), job.config.latent_dim), held_out
+
+
+def _stacked(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.stack(list(tensors))
+
+
+def _final_items(training: Training) -> HeldOut:
+    """Return what the final figures are over: the held-out items, or all if none were held out."""
+    held_out, items = training.held_out, training.items
+    if held_out.counts or not isinstance(items, InMemory):
+        return held_out
+    noise = torch.randn(items.n_items, items.n_dims, generator=torch.Generator().manual_seed(0)).to(items.rows.device)
+    return HeldOut(items.inputs, items.rows, noise.expand(*items.rows.shape, items.n_dims), counts=False)

@@ -1,0 +1,183 @@
+"""What is trained on what: settings, bundles, items and a starting point, held against each other before any work."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rosetta.arrays import Array, resolve_device
+from rosetta.bundle import Bundle
+from rosetta.errors import IncompatibleError, UsageError
+from rosetta.files import Paths, listed
+from rosetta.models import alignment
+from rosetta.models.checkpoint import Checkpoint, load_run
+from rosetta.models.vae import VAE, build_vae
+from rosetta.objectives.balance import Anchors, Balance
+from rosetta.objectives.elbo import AnchoredELBO
+from rosetta.objectives.held import HeldWeight
+from rosetta.objectives.pairs import AnchorPool
+from rosetta.schemas.run import RunConfig, TrainSettings
+from rosetta.schemas.signature import SignedBy
+from rosetta.verbs.configure import check_inputs, configure, prepare_items, refuse_idle_settings
+from rosetta.verbs.prepare import Features, Prepared
+from rosetta.verbs.validate import open_valid
+from rosetta.verbs.verify import signers_of, trust_if_any
+
+FINGERPRINT_ROWS = 1024
+OTHER_TERMS = ("anchor_decoder", "anchor_spread", "anchor_elbo")  # each with a setting …_weight
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training, or several that differ in a few settings only, checked and ready."""
+
+    settings: TrainSettings
+    bundles: tuple[Bundle, ...]
+    signers: tuple[tuple[SignedBy, ...], ...]
+    items: Prepared
+    config: RunConfig
+    step_arrays: dict[str, Array]
+    device: torch.device
+    start: Checkpoint | None
+
+    def settings_with(self, changes: dict[str, Any]) -> TrainSettings:
+        """Return the settings of one model: those of the job, resolved, with its own."""
+        return self.config.settings.model_copy(update=changes)
+
+
+def make_job(
+    data: str | Array,
+    settings: TrainSettings,
+    *,
+    anchors: Paths,
+    features: Features,
+    start_from: str | PathLike[str] | None,
+    trusted_keys: Paths,
+    trust_file: str | PathLike[str] | None,
+) -> Job:
+    """Check everything that can be checked before any work is done, or raise what is wrong."""
+    device = resolve_device(settings.device)
+    paths = listed(anchors)
+    refuse_idle_settings(settings, has_anchors=bool(paths))
+    trust = trust_if_any(trusted_keys, trust_file)
+    if trust is not None and not paths:
+        raise UsageError("keys to trust have no effect without --anchors: pass a bundle, or leave them out")
+    code = settings.architecture if ":" in settings.architecture else None
+    start = None if start_from is None else load_run(Path(start_from), code=code)
+    bundles = tuple(open_valid(path) for path in paths)
+    signers = tuple(signers_of(path, bundle, trust) for path, bundle in zip(paths, bundles, strict=True))
+    items = prepare_items(data, list(bundles), features, settings)
+    config, step_arrays = configure(items, list(bundles), settings)
+    job = Job(config.settings, bundles, signers, items, config, step_arrays, device, start)
+    check_inputs(new_model(job, config.settings).likelihood, items.inputs, settings)
+    return job
+
+
+def new_model(job: Job, settings: TrainSettings) -> VAE:
+    """Return the model that a training begins with.
+
+    Raises
+    ------
+    IncompatibleError
+        If the run to start from has another network, or there is nothing to align.
+    """
+    config = job.config.model_copy(update={"settings": settings})
+    model = build_vae(config, code=settings.architecture)
+    if job.start is not None:
+        _take_weights(model, job.start, config)
+    if settings.align:
+        bundle = job.bundles[0]
+        inputs = np.concatenate([b.anchor_inputs for b in job.bundles])
+        latents = np.concatenate([b.anchor_latents for b in job.bundles])
+        if len(inputs) <= bundle.latents.shape[1]:
+            raise IncompatibleError(
+                f"--align needs more anchors than latent dimensions, and there are {len(inputs)} for "
+                f"{bundle.latents.shape[1]}"
+            )
+        alignment.align(model, inputs, latents)
+    return model
+
+
+def pool_of(job: Job) -> AnchorPool | None:
+    """Return the anchors' pairs as tensors on the device, if there are any."""
+    if not job.bundles:
+        return None
+    settings = job.settings
+    return AnchorPool(
+        job.bundles,
+        per_step=settings.anchors_per_step,
+        noise=settings.anchor_noise,
+        weighed=settings.anchor_pair_weights == "share",
+        with_sd=settings.anchor_spread_weight > 0,
+        with_latent_noise=settings.anchor_elbo_weight > 0,
+    ).to(job.device)
+
+
+def objective_of(job: Job, model: VAE) -> AnchoredELBO:
+    """Return the terms of a model's loss."""
+    return AnchoredELBO(model, also={name for name in OTHER_TERMS if getattr(job.settings, f"{name}_weight")}).to(
+        job.device
+    )
+
+
+def balance_of(job: Job, each: Sequence[TrainSettings], pool: AnchorPool | None) -> Balance:
+    """Return what the terms count for, for models with these settings."""
+    held = None
+    if pool is not None:
+        weights = [_scaled(s, pool) for s in each]
+        targets = [(s.anchor_tolerance * pool.total_sd) ** 2 for s in each]
+        held = HeldWeight(weights, targets) if len(each) > 1 else HeldWeight(weights[0], targets[0])
+    others = {name: getattr(job.settings, f"{name}_weight") for name in OTHER_TERMS}
+    return Balance([s.beta for s in each], held=held, others={n: w for n, w in others.items() if w}).to(job.device)
+
+
+def anchors_of(pool: AnchorPool | None, each: Sequence[TrainSettings]) -> Anchors | None:
+    """Return the anchors of each step for models with these settings."""
+    return None if pool is None else Anchors(pool, [s.seed for s in each])
+
+
+def fingerprint(job: Job) -> str:
+    """Return a digest of the inputs' shape and of rows spread over them, to know the data again."""
+    inputs = job.items.inputs
+    digest = hashlib.sha256(f"{inputs.shape} {job.items.raw_dtype} ".encode())
+    for row in np.unique(np.linspace(0, len(inputs) - 1, FINGERPRINT_ROWS).astype(int)):
+        digest.update(np.ascontiguousarray(inputs[row]).tobytes())
+    return digest.hexdigest()
+
+
+def _scaled(settings: TrainSettings, pool: AnchorPool) -> Any:
+    """Return the anchor weight; the paper's is multiplied by the ratio of points to batch size (appendix B)."""
+    if settings.anchor_scaling == "paper" and not isinstance(settings.anchor_weight, str):
+        return settings.anchor_weight * pool.n_drawn / settings.batch_size
+    return settings.anchor_weight
+
+
+def _take_weights(model: VAE, start: Checkpoint, config: RunConfig) -> None:
+    """Load a run's weights, or say what differs."""
+    mine, theirs = config, start.config
+    differences = [
+        f"{name}: {a} here, {b} in the run"
+        for name, a, b in (
+            ("architecture", mine.settings.architecture, theirs.settings.architecture),
+            ("input shape", mine.input_shape, theirs.input_shape),
+            ("latent dimensions", mine.latent_dim, theirs.latent_dim),
+            ("hidden sizes", mine.settings.hidden, theirs.settings.hidden),
+            ("channels", mine.settings.channels, theirs.settings.channels),
+            ("likelihood", mine.settings.likelihood, theirs.settings.likelihood),
+        )
+        if a != b
+    ]
+    try:
+        if not differences:
+            model.load_state_dict(start.model.state_dict())
+    except RuntimeError as error:
+        differences = [str(error)]
+    if differences:
+        raise IncompatibleError("the run to start from has another network:\n  - " + "\n  - ".join(differences))

@@ -1,0 +1,54 @@
+"""Whether an interrupted training is the one that is asked for now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rosetta.errors import IncompatibleError
+from rosetta.schemas.run import TrainSettings
+from rosetta.verbs.job import Job, fingerprint
+from rosetta.verbs.software import versions
+
+NAMES = {"data": "the data", "bundles": "--anchors", "start": "--start-from", "processes": "processes"}
+
+
+def document_of(job: Job, each: Sequence[TrainSettings], *, n_processes: int) -> dict[str, Any]:
+    """Return what tells one training from another, as JSON holds it."""
+    return {
+        "data": fingerprint(job),
+        "bundles": [bundle.content_id for bundle in job.bundles],
+        "start": None if job.start is None else job.start.record.weights_sha256,
+        "processes": n_processes,
+        "models": [settings.model_dump(mode="json") for settings in each],
+        "software": versions("torch", "numpy"),
+    }
+
+
+def refuse_differences(found: Mapping[str, Any], mine: Mapping[str, Any], on_note: Callable[[str], None]) -> None:
+    """Raise IncompatibleError if a saved state is that of another training, saying what differs."""
+    differences = [f"{name}: {_brief(found[key])} then, {_brief(mine[key])} now" for key, name in NAMES.items()
+                   if found[key] != mine[key]]  # fmt: skip
+    if len(found["models"]) != len(mine["models"]):
+        differences.append(f"--replicates: {len(found['models'])} then, {len(mine['models'])} now")
+    for then, today in zip(found["models"], mine["models"], strict=False):
+        differences += [
+            f"--{name.replace('_', '-')}: {_brief(then.get(name))} then, {_brief(today[name])} now"
+            for name in today
+            if then.get(name) != today[name]
+        ]
+    if differences:
+        listed = "\n  - ".join(dict.fromkeys(differences))
+        raise IncompatibleError(
+            f"the interrupted training was another one:\n  - {listed}\nGo on with what it was told, or start anew "
+            "with --force"
+        )
+    if found["software"] != mine["software"]:
+        on_note("the training goes on with other versions of software, so that its numbers may differ a little")
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_brief, value)) or "none"
+    text = "none" if value is None else str(value)
+    return f"{text[:12]}…" if len(text) == 64 else text  # a digest

@@ -1,0 +1,246 @@
+"""Run folders from trainings: one, or several in a folder of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from rosetta.errors import TrainingError
+from rosetta.files import CHECKPOINT, RUNS_MARK, read_small
+from rosetta.models.checkpoint import write_run_set
+from rosetta.schemas.reports import RunSetReport, TrainReport
+from rosetta.schemas.run import AnchorSource, RunEntry, RunRecord, RunSet, StepTimes, TrainSettings
+from rosetta.training.checkpoint import remove_state
+from rosetta.training.loggers import METRICS
+from rosetta.verbs.configure import split_items
+from rosetta.verbs.job import Job
+from rosetta.verbs.measure import measure_steps
+from rosetta.verbs.records import Diverged
+from rosetta.verbs.run_folders import Manner, enter, plot_runs, read_done, train_next, train_one, train_stacked
+from rosetta.verbs.software import now
+
+__all__ = ["Manner", "train_alone", "train_set"]
+
+VARIED = ("seed", "beta", "anchor_weight", "anchor_tolerance")  # what models that train side by side may differ in
+
+
+Kind = Literal["replicates", "sweep"]
+Mode = Literal["stacked", "sequential"]
+Found = dict[str, RunRecord | Diverged]  # by the name of the run
+Conclude = Callable[[RunSet, Path | None], RunSet]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What became of models that were trained together."""
+
+    mode: Mode
+    step_times: StepTimes | None  # where the mode was chosen by measurement
+    found: Found = field(default_factory=dict)
+    n_rows: float = 0.0  # of all of them
+    elapsed_s: float = 0.0
+
+    def with_more(self, found: Found) -> Group:
+        """Return the group with more models, trained after the others."""
+        records = [outcome for outcome in found.values() if isinstance(outcome, RunRecord)]
+        spent = [record.elapsed_s for record in records] or [0.0]
+        return replace(
+            self,
+            found=self.found | found,
+            n_rows=self.n_rows + sum(r.rows_per_s * r.elapsed_s for r in records),
+            elapsed_s=self.elapsed_s + (max(spent) if self.mode == "stacked" else sum(spent)),
+        )
+
+
+def train_alone(job: Job, folder: Path, manner: Manner, *, plot: str | PathLike[str] | None) -> TrainReport:
+    """Train one model and leave its run folder."""
+    with ExitStack() as stack:
+        work = enter(stack, folder, manner)
+        outcome = train_one(job, job.settings, work, manner, name=folder.name)
+        assert isinstance(outcome, RunRecord)
+        if manner.is_first:
+            plot_runs({folder.name: work}, plot, job, manner)
+    return TrainReport(
+        run=str(folder),
+        objective=outcome.objective,
+        n_items=outcome.data.n_items,
+        n_validation=outcome.data.n_validation,
+        epochs=outcome.epochs,
+        best_epoch=outcome.best_epoch,
+        rows_per_s=outcome.rows_per_s,
+        final=outcome.final,
+        final_anchor_weight=outcome.final_anchor_weight,
+        anchors=outcome.anchors,
+    )
+
+
+def train_set(
+    job: Job,
+    each: Sequence[TrainSettings],
+    folder: Path,
+    manner: Manner,
+    *,
+    kind: Kind,
+    mode: Mode | Literal["auto"],
+    plot: str | PathLike[str] | None,
+    at_once: int | None = None,
+    conclude: Conclude = lambda runs, work: runs,
+) -> RunSetReport:
+    """Train several models and leave a folder of their run folders; those of a sweep may diverge.
+
+    Parameters
+    ----------
+    at_once : int, optional
+        How many are trained as one program at most; one group of so many comes after another.
+    conclude : callable
+        Called with the runs and, in the process that writes, with their folder before it is whole; returns the runs
+        with what was concluded from them.
+    """
+    named = name_all(each)
+    with ExitStack() as stack:
+        work = enter(stack, folder, manner)
+        group = train_groups(job, named, work, manner, kind=kind, mode=mode, at_once=at_once or len(named))
+        runs = run_set(entries_of(named, group.found), group, kind)
+        if all(entry.diverged for entry in runs.runs):
+            raise TrainingError(f"all {len(named)} trainings diverged; the first: {runs.runs[0].diverged}")
+        runs = conclude(runs, work if manner.is_first else None)
+        if manner.is_first:
+            write_run_set(work, runs)
+            plot_runs({name: work / name for name in named if (work / name).is_dir()}, plot, job, manner)
+    return report_of(job, runs, folder)
+
+
+def train_groups(
+    job: Job,
+    named: Mapping[str, TrainSettings],
+    work: Path,
+    manner: Manner,
+    *,
+    kind: Kind,
+    mode: Mode | Literal["auto"],
+    at_once: int,
+) -> Group:
+    """Train models into folders of `work`, so many at a time; what an interruption left done is not done again."""
+    names = list(named)
+    before = _done_before(work) if manner.resume else None
+    if before is not None:
+        group = Group(before.mode, before.step_times)
+    else:
+        group = Group(*_choose_mode(job, [named[name] for name in names[:at_once]], work, mode, manner))
+    for start in range(0, len(names), at_once):
+        part = {name: named[name] for name in names[start : start + at_once]}
+        found = _found_before(job, part, work, before, manner)
+        if found is None and group.mode == "stacked":
+            found = train_stacked(job, part, work, manner, goes_on=kind == "sweep")
+        elif found is None:
+            found = {
+                name: train_next(job, settings, work / name, manner, goes_on=kind == "sweep")
+                for name, settings in part.items()
+            }
+        group = group.with_more(found)
+        if start + at_once < len(names) and manner.is_first:
+            write_run_set(work, run_set(entries_of(named, group.found), group, kind))
+            remove_state(work)
+    return group
+
+
+def name_all(each: Sequence[TrainSettings]) -> dict[str, TrainSettings]:
+    """Return models by the names of their runs: the settings that differ."""
+    varied = _varied(each)
+    return {
+        "_".join(f"{key.replace('_', '-')}-{getattr(s, key)}".removesuffix(".0") for key in varied): s for s in each
+    }
+
+
+def entries_of(named: Mapping[str, TrainSettings], found: Found) -> list[RunEntry]:
+    """Return what runs.json says of each model that was trained."""
+    varied = _varied(list(named.values()))
+    return [
+        _entry(name, {key: getattr(named[name], key) for key in varied}, outcome) for name, outcome in found.items()
+    ]
+
+
+def run_set(entries: Sequence[RunEntry], group: Group, kind: Kind) -> RunSet:
+    """Return what runs.json says."""
+    return RunSet(
+        created=now(),
+        kind=kind,
+        mode=group.mode,
+        step_times=group.step_times,
+        rows_per_s=round(group.n_rows / max(group.elapsed_s, 1e-9), 1),
+        runs=tuple(entries),
+    )
+
+
+def report_of(job: Job, runs: RunSet, folder: Path) -> RunSetReport:
+    """Return what is reported of several runs."""
+    n_items = len(job.items.inputs)
+    return RunSetReport(
+        run=str(folder),
+        n_items=n_items,
+        n_validation=len(split_items(n_items, job.settings)[0]),
+        anchors=tuple(
+            AnchorSource(content_id=b.content_id, n_pairs=int(b.is_anchor.sum()), signed_by=who)
+            for b, who in zip(job.bundles, job.signers, strict=True)
+        ),
+        runs=runs,
+    )
+
+
+def _varied(each: Sequence[TrainSettings]) -> list[str]:
+    return [name for name in VARIED if len({getattr(settings, name) for settings in each}) > 1] or ["seed"]
+
+
+def _done_before(work: Path) -> RunSet | None:
+    """Return what an interrupted set of runs says of the groups that were done, if any was."""
+    try:
+        return RunSet.model_validate_json(read_small(work / RUNS_MARK, limit=1 << 28, what="a list of runs"))
+    except (FileNotFoundError, ValidationError):  # none was, or the interruption came while it was written
+        return None
+
+
+def _found_before(
+    job: Job, part: Mapping[str, TrainSettings], work: Path, before: RunSet | None, manner: Manner
+) -> Found | None:
+    """Return what became of a group before the interruption, or None if it was not done."""
+    done = {entry.name: entry.diverged for entry in before.runs} if before else {}
+    if not part.keys() <= done.keys():
+        return None
+    return {
+        name: read_done(job, settings, work / name, manner) if done[name] is None else Diverged(str(done[name]), ())
+        for name, settings in part.items()
+    }
+
+
+def _entry(name: str, settings: dict[str, float | int | str], outcome: RunRecord | Diverged) -> RunEntry:
+    if isinstance(outcome, Diverged):
+        return RunEntry(name=name, settings=settings, diverged=outcome.message)
+    return RunEntry(
+        name=name,
+        settings=settings,
+        epochs=outcome.epochs,
+        final=outcome.final,
+        final_anchor_weight=outcome.final_anchor_weight,
+    )
+
+
+def _choose_mode(
+    job: Job, each: Sequence[TrainSettings], work: Path, mode: Mode | Literal["auto"], manner: Manner
+) -> tuple[Mode, StepTimes | None]:
+    if manner.resume and (work / CHECKPOINT).exists():
+        return "stacked", None  # as before the interruption
+    if manner.resume and any(work.iterdir()) and any(work.glob(f"*/{METRICS}")):
+        return "sequential", None
+    if len(each) == 1 or manner.fabric.world_size > 1:
+        return "sequential", None
+    if mode != "auto":
+        return mode, None
+    times = measure_steps(job, each, manner.fabric)
+    faster = times.stacked_s is not None and times.stacked_s < times.sequential_s
+    return "stacked" if faster else "sequential", times

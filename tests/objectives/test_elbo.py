@@ -1,0 +1,163 @@
+"""Each term of the loss is its formula, alone and for several models at once."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rosetta.schemas.run import RunConfig, TrainSettings
+from torch.distributions import Normal, kl_divergence
+
+import rosetta
+from rosetta.errors import IncompatibleError
+from rosetta.models.vae import VAE, build_vae
+from rosetta.objectives.balance import Anchors, Balance
+from rosetta.objectives.elbo import AnchoredELBO
+from rosetta.objectives.held import HeldWeight
+from rosetta.objectives.pairs import AnchorPool
+from rosetta.training.programs import Alone, Stacked
+from tests import builders
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> rosetta.Bundle:
+    return rosetta.Bundle.open(builders.write(tmp_path / "b.h5"))
+
+
+def _model(seed: int = 0) -> VAE:
+    settings = TrainSettings(hidden=(8,), seed=seed)
+    return build_vae(RunConfig(input_shape=(4, 5), latent_dim=3, value_range=(0.0, 1.0), settings=settings))
+
+
+def _batch(*leading: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(*leading, 6, 4, 5, generator=generator), torch.randn(*leading, 6, 3, generator=generator)
+
+
+def test_the_terms_are_those_of_torchs_own_distributions(bundle: rosetta.Bundle):
+    model = _model()
+    pool = AnchorPool([bundle], per_step=256, with_sd=True, with_latent_noise=True)
+    (inputs, noise), anchors = _batch(), Anchors(pool, [0]).draw()
+
+    terms = AnchoredELBO(model, also={"anchor_decoder"})(inputs, noise, anchors)
+
+    def posterior(x: torch.Tensor) -> Normal:
+        mean, log_variance = model.encode(x)
+        return Normal(mean, (log_variance / 2).exp())
+
+    def misfit(latents: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return -Normal(model.decoder(latents), 10.0**-0.5).log_prob(x).flatten(1).sum(1)
+
+    q, stored = posterior(inputs), Normal(anchors.latents, anchors.latents_sd)
+    of_anchors = posterior(anchors.inputs)
+    prior = Normal(0.0, 1.0)
+    expected = {
+        "reconstruction": misfit(q.loc + q.scale * noise, inputs).mean(),
+        "kl": kl_divergence(q, prior).sum(1).mean(),
+        "anchor_error": (of_anchors.loc - anchors.latents).square().sum(1).mean(),
+        "anchor_decoder": misfit(anchors.latents, anchors.inputs).mean(),
+        "anchor_spread": kl_divergence(stored, of_anchors).sum(1).mean(),
+        "anchor_elbo": misfit(of_anchors.loc + of_anchors.scale * anchors.noise, anchors.inputs).mean()
+        + kl_divergence(of_anchors, prior).sum(1).mean(),
+    }
+    assert terms.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(terms[name], value, rtol=1e-4, atol=1e-4, msg=name)
+
+
+def test_the_loss_weighs_each_term(bundle: rosetta.Bundle):
+    terms = {name: torch.tensor(float(number)) for number, name in enumerate(
+        ("reconstruction", "kl", "anchor_error", "anchor_decoder", "anchor_spread"), start=1)}  # fmt: skip
+    balance = Balance([2.0], held=HeldWeight(4.0, 1.0), others={"anchor_decoder": 0.5, "anchor_spread": 3.0})
+
+    assert float(balance(terms, annealed=0.25)) == pytest.approx(1 + 2 * 0.25 * 2 + 4 * 3 + 0.5 * 4 + 3 * 5)
+
+
+def test_weights_held_side_by_side_are_those_held_alone():
+    errors = torch.rand(200, 3, generator=torch.Generator().manual_seed(0)) * 3
+    together = HeldWeight(["auto", 2.5, "auto"], [0.5, 0.5, 2.0])
+    alone = [HeldWeight(weight, target) for weight, target in (("auto", 0.5), (2.5, 0.5), ("auto", 2.0))]
+
+    for error in errors:
+        weights = together(error)
+        singles = [held(error[number]) for number, held in enumerate(alone)]
+
+    torch.testing.assert_close(weights, torch.stack(singles))
+    assert float(weights[1]) == pytest.approx(2.5)
+    assert float(weights[0]) != pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("per_step", "noise", "latent_noise"), [(256, 0.0, False), (5, 0.0, False), (256, 0.1, False), (5, 0.1, True)]
+)
+def test_models_side_by_side_give_the_terms_and_gradients_of_each_alone(
+    bundle: rosetta.Bundle, per_step: int, noise: float, latent_noise: bool
+):
+    models = [_model(seed) for seed in range(3)]
+    objectives = [AnchoredELBO(model, also={"anchor_decoder"}) for model in models]
+    pool = AnchorPool([bundle], per_step=per_step, noise=noise, with_sd=True, with_latent_noise=latent_noise)
+    inputs, noises = _batch(3)
+    side_by_side, alone = Anchors(pool, [4, 5, 6]), [Anchors(pool, [seed]) for seed in (4, 5, 6)]
+    program = Stacked(objectives, axes=side_by_side.axes)
+
+    for _ in range(2):
+        drawn, singles = side_by_side.draw(), [each.draw() for each in alone]
+        together = program(inputs, noises, drawn)
+        sum(term.sum() for term in together.values()).backward()
+        gradients = dict(zip(program._parameters, program.parameters, strict=True))
+        for number, objective in enumerate(objectives):
+            objective.zero_grad()
+            terms = Alone(objective)(inputs[number], noises[number], singles[number])
+            sum(terms.values()).backward()
+            for name, term in terms.items():
+                torch.testing.assert_close(together[name][number], term, rtol=1e-4, atol=1e-5, msg=name)
+            for name, parameter in objective.named_parameters():
+                stacked = gradients[name].grad[number]
+                stacked = stacked.T if parameter.ndim == 2 else stacked
+                torch.testing.assert_close(stacked, parameter.grad, rtol=1e-4, atol=1e-4, msg=name)
+        for parameter in program.parameters:
+            parameter.grad = None
+
+
+def test_weights_survive_being_stacked_and_given_back():
+    objectives = [AnchoredELBO(_model(seed)) for seed in range(3)]
+    program = Stacked(objectives, axes=None)
+
+    for objective, weights in zip(objectives, program.weights(), strict=True):
+        assert weights.keys() == objective.state_dict().keys()
+        assert all((weights[name] == tensor).all() for name, tensor in objective.state_dict().items())
+    program.restore(list(reversed(program.weights())))
+    assert all(
+        (program.weights()[0][name] == tensor).all() for name, tensor in objectives[2].state_dict().items()
+    )
+
+
+def test_draws_of_models_side_by_side_go_on_where_they_stood(bundle: rosetta.Bundle):
+    pool = AnchorPool([bundle], per_step=5, noise=0.1)
+    anchors, again = Anchors(pool, [1, 2]), Anchors(pool, [1, 2])
+    for _ in range(7):
+        anchors.draw()
+
+    again.restore(anchors.state())
+
+    for _ in range(5):
+        for mine, theirs in itertools.zip_longest(anchors.draw(), again.draw()):
+            assert (mine is None and theirs is None) or (mine == theirs).all()
+
+
+@pytest.mark.parametrize(
+    ("absent", "options", "words"),
+    [("/pairs/latents_sd", {"with_sd": True}, "standard deviations"), ("/pairs/weights", {"weighed": True}, "share")],
+)
+def test_what_a_bundle_does_not_say_cannot_be_asked_for(
+    tmp_path: Path, absent: str, options: dict[str, bool], words: str
+):
+    values = {path: array for path, array in builders.arrays().items() if path != absent}
+    bundle = rosetta.Bundle.open(builders.write(tmp_path / "b.h5", values))
+
+    with pytest.raises(IncompatibleError, match=words):
+        AnchorPool([bundle], per_step=5, **options)
+    assert np.isfinite(AnchorPool([bundle], per_step=5).total_sd)
