@@ -47,8 +47,8 @@ def demo(
 ) -> None:
     """Alice and Bob share a latent space of handwritten digits, start to finish, in about a minute."""
     with exit_on_error():
+        from rosetta.charts.paper import pyplot
         from rosetta.errors import OutputError
-        from rosetta.pictures import pyplot
 
         pyplot()  # say now, not after the training, that matplotlib is missing
         if output.exists() and not force:
@@ -123,7 +123,7 @@ def _summarise(folder: Path, seed: int, force: bool, started: float) -> DemoRepo
     from rosetta.schemas.reports import DemoReport
 
     from rosetta.bundle import Bundle
-    from rosetta.pictures import Panel, latent_spaces
+    from rosetta.charts.spaces import Panel, latent_spaces
 
     alice, bob = np.load(folder / "alice.npz"), np.load(folder / "bob.npz")
     reference = np.load(folder / "alice-latents.npy")

@@ -30,8 +30,9 @@ def exit_on_error() -> Iterator[None]:
         yield
     except RosettaError as error:
         _stop(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _stop("interrupted; what was not finished was removed", INTERRUPTED)
+    except KeyboardInterrupt as error:
+        # a training says what it left, and which signal ended it
+        _stop(str(error) or "interrupted; what was not finished was removed", getattr(error, "exit_code", INTERRUPTED))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         sys.exit(READER_LEFT)

@@ -18,7 +18,7 @@ ActivationName = Literal["relu", "leaky-relu", "elu", "gelu", "silu", "softplus"
 
 # name → type, panel, help, and what is shown as default; the defaults are those of rosetta.schemas.run.TrainSettings
 OPTIONS: dict[str, tuple[Any, str, str, str]] = {
-    "architecture": (str, NETWORK, "dense, conv, resnet-mnist, resnet-birdsong, disentanglement, or another's.", "dense"),
+    "architecture": (str, NETWORK, "dense, conv, resnet-mnist, resnet-birdsong or disentanglement.", "dense"),
     "latent_dim": (int, NETWORK, "Latent dimensions.", "the bundle's, or 8"),
     "hidden": (str, NETWORK, "Sizes of the encoder's hidden layers: N,N,…", "the architecture's"),
     "channels": (str, NETWORK, "Channels of the encoder's convolutions: N,N,…", "the architecture's"),
@@ -35,18 +35,22 @@ OPTIONS: dict[str, tuple[Any, str, str, str]] = {
     "batch_size": (int, TRAINING, "Items in a step, on all devices together.", "128"),
     "lr": (float, TRAINING, "Adam's learning rate.", "0.001"),
     "lr_schedule": (
-        Literal["constant", "linear", "cosine"], TRAINING, "How the learning rate falls; the last two end at 0.", "constant",
+        Literal["constant", "linear", "cosine"], TRAINING,
+        "How the learning rate falls; the last two end at 0.", "constant",
     ),
     "lr_warmup": (float, TRAINING, "Epochs over which the learning rate rises from 0.", "0"),
     "clip": (float, TRAINING, "Largest norm of the gradient; a longer one is scaled down.", "none"),
     "patience": (
-        int, TRAINING, "Stop after so many epochs without a better held-out loss, and keep the best epoch's weights.", "none",
+        int, TRAINING,
+        "Stop after so many epochs without a better held-out loss, and keep the best epoch's weights.", "none",
     ),
     "beta": (float, TRAINING, "Weight of the KL divergence.", "1"),
     "kl_anneal": (float, TRAINING, "Epochs over which that weight rises from 0.", "0"),
     "validation": (float, TRAINING, "Share of the items held out to measure on.", "0.1"),
     "seed": (int, TRAINING, "Seed: the same seed gives the same result on the same machine.", "0"),
-    "anchor_weight": (str, ANCHORS, "Weight of the anchors: auto holds their error at the tolerance; or a number.", "auto"),
+    "anchor_weight": (
+        str, ANCHORS, "Weight of the anchors: auto holds their error at the tolerance; or a number.", "auto",
+    ),
     "anchor_tolerance": (
         float, ANCHORS, "Anchor error to hold, as a share of the space's total standard deviation.", "0.05",
     ),
@@ -59,14 +63,18 @@ OPTIONS: dict[str, tuple[Any, str, str, str]] = {
         "Whether each pair counts alike, or by the share of the sender's items that it stands for.", "uniform",
     ),
     "anchor_decoder_weight": (float, ANCHORS, "Weight of decoding the stored latents back to their inputs.", "0"),
-    "anchor_spread_weight": (float, ANCHORS, "Weight of the KL divergence from the stored posteriors to the new ones.", "0"),
+    "anchor_spread_weight": (
+        float, ANCHORS, "Weight of the KL divergence from the stored posteriors to the new ones.", "0",
+    ),
     "anchor_elbo_weight": (float, ANCHORS, "Weight of the negative ELBO of the anchors' inputs.", "0"),
     "anchor_noise": (float, ANCHORS, "Standard deviation of noise on the anchors' inputs, in their units.", "0"),
     "anchors_per_step": (int, ANCHORS, "Anchors drawn at each step, if there are more.", "256"),
     "align": (bool, ANCHORS, "Rotate the latents to the anchors in closed form before the first step.", "no-align"),
     "device": (Literal["auto", "cpu", "cuda", "mps"], MACHINE, "Where numbers are computed.", "auto"),
     "precision_mode": (Literal["32", "bf16"], MACHINE, "Numbers that the network computes in.", "32"),
-    "compile": (bool, MACHINE, "Compile the network first, which takes a minute and pays in long trainings.", "no-compile"),
+    "compile": (
+        bool, MACHINE, "Compile the network first, which takes a minute and pays in long trainings.", "no-compile",
+    ),
 }  # fmt: skip
 
 

@@ -155,7 +155,8 @@ def _show_one(report: TrainReport, settings: dict[str, Any]) -> None:
         rows.append(
             (
                 "anchor error",
-                f"{final.anchor_rms:.3f} of the space's standard deviation ({tolerance}weight {report.final_anchor_weight:.3g})",
+                f"{final.anchor_rms:.3f} of the space's standard deviation "
+                f"({tolerance}weight {report.final_anchor_weight:.3g})",
             )
         )
     facts(rows)

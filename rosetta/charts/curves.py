@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from rosetta.arrays import Floats
-from rosetta.charts.paper import COLOURS, GRID, literal, plain_axes, save_chart
+from rosetta.charts.paper import COLOURS, GRID, INK, PAPER, literal, plain_axes, pyplot, save_chart
 from rosetta.errors import UsageError
-from rosetta.pictures import INK, PAPER, pyplot
 
 Row = Mapping[str, float | int | None]
 Series = tuple[Floats, Floats]  # epochs and values, shape (n_epochs,) each; NaN where a value is not known

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rosetta.charts.paper import COLOURS, GRID, Cells, Key, literal, ordered, plain_axes, set_ticks, shown
-from rosetta.pictures import INK, PAPER
+from rosetta.charts.paper import COLOURS, GRID, INK, PAPER, Cells, Key, literal, ordered, plain_axes, set_ticks, shown
 
 MAP = "cividis"  # the same for the colour-blind
 MOST_COLUMNS = 12  # beyond, numbers in the cells would run into one another

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rosetta.charts.paper import COLOURS, GRID, Cells, Key, literal, ordered, plain_axes, set_ticks
-from rosetta.pictures import INK, PAPER
+from rosetta.charts.paper import COLOURS, GRID, INK, PAPER, Cells, Key, literal, ordered, plain_axes, set_ticks
 
 
 def draw_line(plt: Any, cells: Cells, best: Key, *, varied: tuple[str, ...], criterion: str) -> Any:

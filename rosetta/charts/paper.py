@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rosetta.errors import MissingExtraError
 from rosetta.files import atomic_file
-from rosetta.pictures import INK, PAPER, QUIET
+
+INK, PAPER, QUIET = "#222222", "#ffffff", "#b9b9b9"
 
 Value = Any  # of a setting: None, a number, a string, or a tuple of them
 Key = tuple[Value, ...]
@@ -19,6 +21,18 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000")
 GRID = "#ececec"
 DPI = 130
 MOST_TICKS = 14
+
+
+def pyplot() -> Any:
+    """Return matplotlib's pyplot on a backend that needs no screen, or raise MissingExtraError."""
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("report", "matplotlib", "drawing a picture") from error
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt
 
 
 def literal(text: str) -> str:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from rosetta.charts.heat_maps import draw_maps
 from rosetta.charts.line import draw_line
-from rosetta.charts.paper import Cells, Value, save_chart
+from rosetta.charts.paper import Cells, Value, pyplot, save_chart
 from rosetta.errors import UsageError
-from rosetta.pictures import pyplot
 
 Point = Mapping[str, object]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -56,7 +56,7 @@ class AnchorLoss(nn.Module):
 
     def __init__(
         self,
-        bundle: Pairs | list[Pairs] | tuple[Pairs, ...],
+        bundle: Pairs | Sequence[Pairs],
         *,
         weight: float | Literal["auto"] = "auto",
         tolerance: float = 0.05,
@@ -72,7 +72,7 @@ class AnchorLoss(nn.Module):
             tolerance=tolerance, decoder_weight=decoder_weight, noise=noise, anchors_per_step=anchors_per_step,
             **({} if isinstance(weight, str) else {"weight": weight}),
         )  # fmt: skip
-        bundles = list(bundle) if isinstance(bundle, list | tuple) else [bundle]
+        bundles = list(bundle) if isinstance(bundle, Sequence) and not isinstance(bundle, str) else [bundle]
         self.pool = AnchorPool(bundles, per_step=anchors_per_step, noise=noise, weighed=pair_weights == "share")
         self.held = HeldWeight(weight, (tolerance * self.pool.total_sd) ** 2)
         self.decoder_weight = decoder_weight

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -33,13 +33,18 @@ class Step(Protocol):
 class StepKind(NamedTuple):
     """How a step comes to be."""
 
-    fit: Callable[..., Step]  # from the sender's inputs, shape (n_items, …), and the numbers after the step's name
+    # from the sender's inputs as blocks of items, each of shape (n_items, …), and the numbers after the step's name
+    fit: Callable[..., Step]
     restore: Callable[[Mapping[str, Any], Mapping[str, Array]], Step]  # from a manifest's parameters and arrays
     arguments: tuple[str, ...] = ()  # names of the numbers, its parameters, in the order that they are written in
     arrays: tuple[str, ...] = ()  # names of what it learns
 
 
 steps: Registry[StepKind] = Registry("preprocessing step", "rosetta.preprocessing")
+
+LARGEST_BLOCK = 1 << 26  # numbers; larger arrays are worked on block by block, for what is made on the way
+
+Fitted = Sequence[tuple[str, Step]]
 
 _CALL = re.compile(r"\s*([a-z_0-9]+)\s*(?:\(([^()]*)\))?\s*")
 
@@ -57,15 +62,33 @@ def fit(text: str, inputs: Array) -> tuple[list[tuple[str, Step]], Array]:
     PreprocessingError
         If the text cannot be read, or a step refuses its arguments or the data.
     """
+    fitted = fit_blocks(text, lambda: blocks_of(inputs))
+    return fitted, apply(fitted, inputs)
+
+
+def fit_blocks(text: str, blocks: Callable[[], Iterator[Array]]) -> list[tuple[str, Step]]:
+    """Fit steps as `fit` does to items that need not be in memory all at once.
+
+    Parameters
+    ----------
+    text : str
+        The steps.
+    blocks : callable
+        Called at most once for each step: yields all items in blocks, each of shape (n_items, …).
+
+    Raises
+    ------
+    PreprocessingError
+        If the text cannot be read, or a step refuses its arguments or the data.
+    """
     fitted: list[tuple[str, Step]] = []
     for name, numbers in parse(text):
         try:
-            step = steps.get(name).fit(inputs, *numbers)
+            step = steps.get(name).fit((_after(fitted, block) for block in blocks()), *numbers)
         except ValueError as error:
             raise PreprocessingError(f"the step {name!r} does not work: {error}") from error
         fitted.append((name, step))
-        inputs = step(inputs)
-    return fitted, inputs
+    return fitted
 
 
 def parse(text: str) -> list[tuple[str, list[float]]]:
@@ -101,11 +124,30 @@ def _numbers(step: str, text: str, kind: StepKind) -> list[float]:
     return numbers
 
 
-def apply(fitted: Iterable[tuple[str, Step]], inputs: Array) -> Array:
+def apply(fitted: Fitted, inputs: Array) -> Array:
     """Return `inputs`, shape (n_items, …), after all the steps, as float32."""
+    if not fitted or inputs.size <= LARGEST_BLOCK:
+        return np.asarray(_after(fitted, inputs), dtype=np.float32)
+    blocks = blocks_of(inputs)
+    first = _after(fitted, next(blocks))
+    whole = np.empty((len(inputs), *first.shape[1:]), dtype=np.float32)
+    whole[: len(first)], n_done = first, len(first)
+    for block in blocks:
+        whole[n_done : n_done + len(block)] = _after(fitted, block)
+        n_done += len(block)
+    return whole
+
+
+def _after(fitted: Fitted, inputs: Array) -> Array:
     for _, step in fitted:
         inputs = step(inputs)
-    return np.asarray(inputs, dtype=np.float32)
+    return inputs
+
+
+def blocks_of(inputs: Array, n_numbers: int = LARGEST_BLOCK) -> Iterator[Array]:
+    """Return blocks of `inputs`, shape (n_items, …), of about `n_numbers` numbers each."""
+    n_rows = max(n_numbers * len(inputs) // max(inputs.size, 1), 1)
+    return (inputs[start : start + n_rows] for start in range(0, len(inputs), n_rows))
 
 
 def describe(fitted: Iterable[tuple[str, Step]]) -> str:

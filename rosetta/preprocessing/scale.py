@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,8 @@ class Scale:
             raise ValueError(f"scale(low, high) needs low < high, not {self.low:g}, {self.high:g}")
 
     @classmethod
-    def fit(cls, inputs: Array, low: float, high: float) -> Scale:
-        """Nothing is learned: the range is given."""
+    def fit(cls, blocks: Iterable[Array], low: float, high: float) -> Scale:
+        """Nothing is learned: the range is given, and no block is read."""
         return cls(low, high)
 
     @classmethod

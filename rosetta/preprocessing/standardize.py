@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +28,24 @@ class Standardize:
             raise ValueError("standardize needs finite means, and as many standard deviations above 0")
 
     @classmethod
-    def fit(cls, inputs: Array) -> Standardize:
-        """Learn means and standard deviations from the sender's items."""
-        mean, sd = inputs.mean(axis=0, dtype=np.float64), inputs.std(axis=0, dtype=np.float64)
+    def fit(cls, blocks: Iterable[Array]) -> Standardize:
+        """Learn means and standard deviations from the sender's items, in one pass over blocks of them.
+
+        Each block's own mean and variance are merged as Chan, Golub & LeVeque (1979) do, "Updating formulae and a
+        pairwise algorithm for computing sample variances", so that large means cost no precision.
+        """
+        n_items, mean, variance = 0, np.zeros(()), np.zeros(())
+        for block in blocks:
+            other, n_items = len(block) / (n_items + len(block)), n_items + len(block)
+            block_mean = block.mean(axis=0, dtype=np.float64)
+            block_variance = block.var(axis=0, dtype=np.float64)
+            if other == 1:
+                mean, variance = block_mean, block_variance
+                continue
+            apart = block_mean - mean
+            mean = mean + other * apart
+            variance = variance + other * (block_variance - variance + (1 - other) * apart * apart)
+        sd = np.sqrt(variance)
         return cls(mean, np.where(sd > 0, sd, 1.0))
 
     @classmethod

@@ -6,6 +6,7 @@ import math
 import os
 import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,20 +34,19 @@ def rows(path: Path, name: str | None) -> Rows:
 
     They are read and not mapped: where a mapped file is cut short, the system ends the process.
     """
-    header = read(path, name)  # a map that nobody looks into: no byte of the numbers is read
+    header: Any = read(path, name)  # a map that nobody looks into: no byte of the numbers is read
     shape, dtype = header.shape, header.dtype
     if not shape or not header.size:
         return Rows(shape, dtype, 1, lambda start, stop: np.empty((stop - start, *shape[1:]), dtype))
     if not header.flags.c_contiguous:  # column by column: a row is spread over the whole file
         return Rows(shape, dtype, len(header), lambda start, stop: np.load(path, allow_pickle=False)[start:stop])
-    assert isinstance(header, np.memmap)
     file = _File(path)
     n_bytes, first = math.prod(shape[1:]) * dtype.itemsize, header.offset
 
     def read_rows(start: int, stop: int) -> Array:
         block = np.empty((stop - start, *shape[1:]), dtype)
         try:
-            is_whole = file.read_into(memoryview(block.reshape(-1).view(np.uint8)), first + start * n_bytes)
+            is_whole = file.read_into(block.reshape(-1).view(np.uint8).data, first + start * n_bytes)
         except OSError as error:
             raise gone(path, start, stop, why=error.strerror or str(error)) from error
         if not is_whole:

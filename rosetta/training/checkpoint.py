@@ -58,12 +58,14 @@ def load_plan(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / PLAN
     try:
-        plan: dict[str, Any] = json.loads(read_small(path, limit=LARGEST_PLAN, what="what a training was told"))
-        return {"training": plan["training"], "mode": plan["mode"], "step_times": plan["step_times"]}
+        plan = json.loads(read_small(path, limit=LARGEST_PLAN, what="what a training was told"))
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise TrainingError(f"{path} is damaged ({error}): start anew with --force") from error
+    if not isinstance(plan, dict) or not isinstance(plan.get("training"), dict):
+        raise TrainingError(f"{path} is damaged, it says no training: start anew with --force")
+    return plan
 
 
 def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

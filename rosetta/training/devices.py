@@ -6,10 +6,10 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
@@ -19,6 +19,8 @@ from rosetta.errors import RosettaError, TrainingError, UsageError
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import ClusterEnvironment
+
+T = TypeVar("T")
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
 LOST = ("gloo", "nccl", "connection closed", "connection reset", "broken pipe", "timed out")  # in torch's messages
@@ -102,6 +104,37 @@ def make_fabric(device: torch.device, *, devices: int, nodes: int, precision_mod
     return fabric
 
 
+def start(
+    ready: Callable[[], T], device: torch.device, *, devices: int, nodes: int, precision_mode: str
+) -> tuple[T, Fabric]:
+    """Return what `ready` gives, in every process, and Fabric, with the processes started.
+
+    What is wrong is said once: before other processes are started, or else when all have looked.
+
+    Raises
+    ------
+    RosettaError
+        As `ready` and `make_fabric`; in processes that are not the first a SystemExit.
+    """
+    alone = None if is_started() else ready()
+    with spoken_by_first():
+        fabric = make_fabric(device, devices=devices, nodes=nodes, precision_mode=precision_mode)
+    with agreed(fabric):
+        found = ready() if alone is None else alone
+    return found, fabric
+
+
+@contextmanager
+def spoken_by_first() -> Iterator[None]:
+    """Let the first process alone say what is wrong with what all were told alike, before they know of one another."""
+    try:
+        yield
+    except RosettaError as error:
+        if is_first_process():
+            raise
+        raise SystemExit(error.exit_code) from error
+
+
 @contextmanager
 def agreed(fabric: Fabric) -> Iterator[None]:
     """Wait for all processes at the end of the block; what went wrong in one of them ends all.
@@ -151,11 +184,15 @@ def spoken_once(fabric: Fabric) -> Iterator[None]:
     try:
         yield
     except RosettaError as error:
-        raise error if is_first else SystemExit(error.exit_code) from error
+        if is_first:
+            raise
+        raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt as error:
         with suppress(RuntimeError):
             fabric.barrier()  # a launcher ends the rest when one ends, and the first is still saving
-        raise error if is_first else SystemExit(getattr(error, "exit_code", 130)) from error
+        if is_first:
+            raise
+        raise SystemExit(130) from error
     except RuntimeError as error:
         if not any(word in str(error).lower() for word in LOST):
             raise

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -89,7 +94,12 @@ class InMemory:
 
 @dataclass(frozen=True)
 class Streamed:
-    """Items that are read from disk, some blocks at a time: their order is shuffled, and rows within a few of them.
+    """Items that are read from disk, a block of rows at a time, in shuffled order.
+
+    A pool in memory is filled from blocks in an order of chance. Every block that comes then takes the places of as
+    many rows of the pool, drawn at random, which go into batches: a batch has rows from all over the pool, whose rows
+    are from all over the file. Each row comes up exactly once in an epoch. The next block is read while steps are
+    taken.
 
     Parameters
     ----------
@@ -97,8 +107,8 @@ class Streamed:
         Numbers of the first row and of the one after the last to float32 inputs, shape (n_rows, …).
     is_held_out : bool tensor, shape (n_all,)
         Rows that are not trained on.
-    block, n_blocks : int
-        Rows that are read at once, and blocks that are shuffled together; twice as many are in memory at most.
+    block, pool : int
+        Rows that are read at once, and rows that batches are drawn from, no fewer. A few blocks are in memory too.
     n_dims : int
         Latent dimensions.
     """
@@ -106,40 +116,73 @@ class Streamed:
     read: Callable[[int, int], Tensor]
     is_held_out: Tensor
     block: int
-    n_blocks: int
+    pool: int
     n_dims: int
     device: torch.device
 
-    @property
+    @cached_property
     def n_items(self) -> int:
         """Number of items in an epoch."""
         return int((~self.is_held_out).sum())
 
     def batches(self, generators: Sequence[Generators], batch_size: int, share: Share) -> Iterator[Batch]:
-        """Yield an epoch's batches; what is left of some blocks is shuffled together with the next."""
+        """Yield an epoch's batches."""
         (only,) = generators
-        rest = None
-        starts = torch.arange(0, len(self.is_held_out), self.block)
-        groups = starts[torch.randperm(len(starts), generator=only.order)].split(self.n_blocks)
-        for number, group in enumerate(groups):
-            pool = torch.cat(([] if rest is None else [rest]) + [self._kept(start) for start in group.tolist()])
-            order, noise = drawn([only], len(pool), self.n_dims, self.device)
-            n_whole = len(pool) if number == len(groups) - 1 else len(pool) // batch_size * batch_size
-            order = order.cpu()
-            for start in range(0, n_whole, batch_size):
-                n_items = min(batch_size, n_whole - start)
-                part, weight = share.of(start, n_items)
-                yield Batch(pool[order[part]].to(self.device), noise[part], n_items, weight)
-            rest = pool[order[n_whole:]]
+        seed = int(torch.randint(2**63 - 1, (), generator=only.order))
+        waiting: list[Tensor] = []
+        n_left = self.n_items
+        for rows in self._shuffled(np.random.default_rng(seed)):
+            n_left -= len(rows)
+            waiting.append(rows)
+            n_waiting = sum(map(len, waiting))
+            if n_waiting < batch_size and n_left:
+                continue
+            ready = torch.cat(waiting) if len(waiting) > 1 else rows
+            n_ready = n_waiting // batch_size * batch_size if n_left else n_waiting
+            waiting = [ready[n_ready:].clone()]  # a view would keep all of them
+            ready = ready[:n_ready].to(self.device)
+            for start in range(0, n_ready, batch_size):
+                n_items = min(batch_size, n_ready - start)
+                noise = torch.randn(n_items, self.n_dims, generator=only.noise, device=self.device)
+                part, weight = share.of(0, n_items)
+                yield Batch(ready[start : start + n_items][part], noise[part], n_items, weight)
+
+    def _shuffled(self, rng: np.random.Generator) -> Iterator[Tensor]:
+        """Yield an epoch's rows in the order of its batches, some at a time."""
+        starts = self.block * rng.permutation(-(-len(self.is_held_out) // self.block))
+        pool, n_pooled = torch.empty(0), 0
+        with closing(self._read_ahead(starts.tolist())) as blocks:
+            for block in blocks:
+                if not n_pooled:
+                    pool = torch.empty(min(self.pool, self.n_items), *block.shape[1:])
+                n_room = min(len(pool) - n_pooled, len(block))
+                pool[n_pooled : n_pooled + n_room] = block[:n_room]
+                n_pooled += n_room
+                if n_room < len(block):
+                    places = torch.from_numpy(rng.choice(n_pooled, len(block) - n_room, replace=False))
+                    leaving = pool[places]
+                    pool[places] = block[n_room:]
+                    yield leaving
+        for places in torch.from_numpy(rng.permutation(n_pooled)).split(self.block):
+            yield pool[places]
+
+    def _read_ahead(self, starts: Sequence[int]) -> Generator[Tensor, None, None]:
+        """Yield the blocks that begin at these rows, without rows that are held out."""
+        with ThreadPoolExecutor(1, "read-ahead") as reader:
+            coming: deque[Future[Tensor]] = deque()
+            for start in starts:
+                coming.append(reader.submit(self._kept, start))
+                if len(coming) > 1:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
 
     def _kept(self, start: int) -> Tensor:
         stop = min(start + self.block, len(self.is_held_out))
         return self.read(start, stop)[~self.is_held_out[start:stop]]
 
 
-def drawn(
-    generators: Sequence[Generators], n_items: int, n_dims: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def drawn(generators: Sequence[Generators], n_items: int, n_dims: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return a permutation, shape (n_items,), and noise, (n_items, n_dims); of several generators, stacked."""
     orders = [torch.randperm(n_items, generator=each.order).to(device) for each in generators]
     noises = [torch.randn(n_items, n_dims, generator=each.noise, device=device) for each in generators]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from rosetta import preprocessing
-from rosetta.arrays import ROWS_A_BLOCK, Array
+from rosetta.arrays import Array
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError, UsageError
 from rosetta.models import OPTIONS, architectures, options_of
 from rosetta.models.factory import load_factory
 from rosetta.models.likelihoods import Likelihood
 from rosetta.schemas.run import RunConfig, TrainSettings
-from rosetta.verbs.prepare import Expected, Features, Prepared, fit_inputs, match_inputs, value_range
+from rosetta.verbs.prepare import Expected, Features, Prepared, Streamable, prepare_within, value_range
+from rosetta.verbs.streaming import Facts, gibibytes
 
 DEFAULT_LATENT_DIM = 8
 
@@ -55,10 +56,26 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def prepare_items(data: str | Array, bundles: list[Bundle], features: Features, settings: TrainSettings) -> Prepared:
-    """Return the inputs of `data`, in the bundles' space if there are any, or raise IncompatibleError."""
-    if not bundles:
-        return fit_inputs(data, features=features, preprocess=settings.preprocess)
+def prepare_items(
+    data: str | Array, bundles: list[Bundle], features: Features, settings: TrainSettings, *, budget: int
+) -> Prepared | Streamable:
+    """Return the inputs of `data`, in the bundles' space if there are any, or raise IncompatibleError.
+
+    They are in memory if they take no more than `budget` bytes there.
+    """
+    expected = _expected_by(bundles, settings) if bundles else None
+    items = prepare_within(budget, data, expected, features=features, preprocess=settings.preprocess)
+    if isinstance(items, Streamable) and items.blocks.pool < settings.batch_size:
+        batch = 4 * items.inputs.item_size * settings.batch_size
+        raise UsageError(
+            f"--batch-size {settings.batch_size} takes {gibibytes(batch)} of memory, but --memory is "
+            f"{gibibytes(budget)}, of which half is for items to draw from: take smaller batches, or more memory"
+        )
+    return items
+
+
+def _expected_by(bundles: list[Bundle], settings: TrainSettings) -> Expected:
+    """Return what the bundles expect of inputs, if they belong together."""
     if len({b.content_id for b in bundles}) < len(bundles):
         raise UsageError("a bundle is given twice with --anchors: give each once")
     first = bundles[0].manifest.content
@@ -89,14 +106,15 @@ def prepare_items(data: str | Array, bundles: list[Bundle], features: Features, 
             "leave the option out to take the bundle's"
         )
     steps = preprocessing.from_records(first.preprocessing, bundles[0].arrays)
-    expected = Expected("the bundle", first.input.shape, steps, first.input.feature_names, first.input.value_range)
-    return match_inputs(data, expected, features=features, preprocess=settings.preprocess)
+    return Expected("the bundle", first.input.shape, steps, first.input.feature_names, first.input.value_range)
 
 
-def configure(items: Prepared, bundles: list[Bundle], settings: TrainSettings) -> tuple[RunConfig, dict[str, Array]]:
+def configure(
+    items: Prepared | Streamable, bundles: list[Bundle], settings: TrainSettings
+) -> tuple[RunConfig, dict[str, Array]]:
     """Return what rebuilds the model and prepares its inputs, and the arrays of preprocessing steps by path."""
     records, step_arrays = preprocessing.to_records(items.steps, lambda number, name: f"/preprocessing/{number}.{name}")
-    ranges = [value_range(items.inputs), *(b.manifest.content.input.value_range for b in bundles)]
+    ranges = [value_range(items.facts), *(b.manifest.content.input.value_range for b in bundles)]
     latent_dim = bundles[0].manifest.content.space.n_dims if bundles else settings.latent_dim or DEFAULT_LATENT_DIM
     defaults = _options(settings.architecture)
     resolved = {n: v for n, v in defaults.items() if n in OPTIONS and getattr(settings, n) is None}
@@ -106,24 +124,23 @@ def configure(items: Prepared, bundles: list[Bundle], settings: TrainSettings) -
         value_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
         feature_names=items.feature_names,
         preprocessing=records,
-        library_size=library_size(items.inputs) if settings.likelihood == "negative-binomial" else None,
+        library_size=library_size(items.facts) if settings.likelihood == "negative-binomial" else None,
         settings=TrainSettings(**(settings.model_dump() | resolved)),  # old runs outlive new defaults
     )
     return config, step_arrays
 
 
-def library_size(inputs: Array) -> float:
-    """Return the median total of an item of `inputs`, shape (n_items, …), at least 1."""
-    totals = inputs.reshape(len(inputs), -1).sum(axis=1, dtype=np.float64)
-    return max(float(np.median(totals)), 1.0)
+def library_size(facts: Facts) -> float:
+    """Return the median total of an item, at least 1; 1 too where the inputs are no counts, which are refused later."""
+    return max(facts.median_total or 0.0, 1.0)
 
 
-def check_inputs(likelihood: Likelihood, inputs: Array, settings: TrainSettings) -> None:
+def check_inputs(likelihood: Likelihood, facts: Facts, settings: TrainSettings) -> None:
     """Raise UsageError unless the inputs lie where the likelihood is defined."""
     bounds = likelihood.bounds()
     if bounds is None:
         return
-    low, high = float(inputs.min()), float(inputs.max())
+    low, high = facts.low, facts.high
     if low < bounds[0] or high > bounds[1]:
         raise UsageError(
             f"the {settings.likelihood} likelihood needs inputs from {bounds[0]:g} to {bounds[1]:g}, but these range "
@@ -134,14 +151,11 @@ def check_inputs(likelihood: Likelihood, inputs: Array, settings: TrainSettings)
                 else f"scale them, as with --preprocess 'scale({low:g}, {high:g})', or take another likelihood"
             )
         )
-    if likelihood.is_counts:
-        for start in range(0, len(inputs), ROWS_A_BLOCK):
-            block = inputs[start : start + ROWS_A_BLOCK]
-            if (block != np.floor(block)).any():
-                raise UsageError(
-                    f"the {settings.likelihood} likelihood is one of counts, but a row from {start} on holds numbers "
-                    "that are not whole: pass counts as they were made, with --preprocess none"
-                )
+    if likelihood.is_counts and facts.uneven_row is not None:
+        raise UsageError(
+            f"the {settings.likelihood} likelihood is one of counts, but row {facts.uneven_row} (counted from 0) holds "
+            "numbers that are not whole: pass counts as they were made, with --preprocess none"
+        )
 
 
 def split_items(n_items: int, settings: TrainSettings) -> tuple[Array, Array]:

@@ -8,28 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from rosetta.models.vae import VAE
 from rosetta.objectives.pairs import AnchorPool
 from rosetta.schemas.run import TrainSettings
 from rosetta.training.checkpoint import load_state, save_state
-from rosetta.training.items import InMemory
 from rosetta.training.keeping import Interruption, Keeping
 from rosetta.training.loggers import Loggers
-from rosetta.training.loop import Epoch, HeldOut, Plan, Progress, Training
+from rosetta.training.loop import Epoch, Plan, Progress, Training
 from rosetta.training.programs import Alone, Program, Stacked
 from rosetta.training.schedule import Schedule
 from rosetta.training.state import capture, restore
-from rosetta.verbs.configure import split_items
 from rosetta.verbs.job import Job, anchors_of, balance_of, new_model, objective_of, pool_of
 from rosetta.verbs.records import Diverged, Row, Trained, outcomes_of, row_of
 from rosetta.verbs.resuming import document_of, refuse_differences
+from rosetta.verbs.splitting import final_items, split_job
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-SAMPLE = 1024  # items that active units are counted on where none are held out
 
 
 @dataclass(frozen=True)
@@ -106,7 +102,7 @@ def fit_models(
         on_note=hooks.on_note,
     )
     training.run(log, hooks.on_progress, keeper)
-    return outcomes_of(job, each, models, training, pool, rows, measured_on=_final_items(training))
+    return outcomes_of(job, each, models, training, pool, rows, measured_on=final_items(training))
 
 
 def make_training(
@@ -125,7 +121,7 @@ def make_training(
         program = Alone(objectives[0], fabric.setup_module(called) if fabric.world_size > 1 else called)
     else:
         program = Stacked(objectives, axes=None if anchors is None else anchors.axes, compiled=settings.compile)
-    items, held_out = _split(job, each)
+    items, held_out = split_job(job, each)
     held = [(s.anchor_tolerance * pool.total_sd) ** 2 if pool and s.anchor_weight == "auto" else None for s in each]
     plan = Plan(
         schedule=Schedule(settings.epochs, settings.lr, settings.lr_schedule, settings.lr_warmup, settings.kl_anneal),
@@ -141,32 +137,3 @@ def make_training(
         plan=plan, seeds=[s.seed for s in each], device=device, fabric=fabric,
     )  # fmt: skip
     return training, pool
-
-
-def _split(job: Job, each: Sequence[TrainSettings]) -> tuple[InMemory, HeldOut]:
-    """Return the items to train on and those to measure on, for each model its own."""
-    inputs = torch.from_numpy(job.items.inputs).to(job.device)
-    splits = [split_items(len(inputs), settings) for settings in each]
-    counts = bool(len(splits[0][0]))
-    n_measured = len(splits[0][0]) or SAMPLE
-    measured = [torch.from_numpy((held_out if counts else rest)[:n_measured]) for held_out, rest in splits]
-    noises = [
-        torch.randn(len(rows), job.config.latent_dim, generator=torch.Generator().manual_seed(settings.seed))
-        for rows, settings in zip(measured, each, strict=True)
-    ]
-    held_out = HeldOut(inputs, _stacked(measured).to(job.device), _stacked(noises).to(job.device), counts)
-    training = _stacked([torch.from_numpy(rest) for _, rest in splits])
-    return InMemory(inputs, training.to(job.device), job.config.latent_dim), held_out
-
-
-def _stacked(tensors: Sequence[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.stack(list(tensors))
-
-
-def _final_items(training: Training) -> HeldOut:
-    """Return what the final figures are over: the held-out items, or all if none were held out."""
-    held_out, items = training.held_out, training.items
-    if held_out.counts or not isinstance(items, InMemory):
-        return held_out
-    noise = torch.randn(items.n_items, items.n_dims, generator=torch.Generator().manual_seed(0)).to(items.rows.device)
-    return HeldOut(items.inputs, items.rows, noise.expand(*items.rows.shape, items.n_dims), counts=False)

@@ -26,11 +26,12 @@ from rosetta.objectives.pairs import AnchorPool
 from rosetta.schemas.run import RunConfig, TrainSettings
 from rosetta.schemas.signature import SignedBy
 from rosetta.verbs.configure import check_inputs, configure, prepare_items, refuse_idle_settings
-from rosetta.verbs.prepare import Features, Prepared
+from rosetta.verbs.prepare import Features, Prepared, Streamable
+from rosetta.verbs.streaming import memory_budget
 from rosetta.verbs.validate import open_valid
 from rosetta.verbs.verify import signers_of, trust_if_any
 
-FINGERPRINT_ROWS = 1024
+FINGERPRINT_ROWS, FINGERPRINT_READS = 1024, 64  # in memory, and from disk
 OTHER_TERMS = ("anchor_decoder", "anchor_spread", "anchor_elbo")  # each with a setting …_weight
 
 
@@ -41,7 +42,7 @@ class Job:
     settings: TrainSettings
     bundles: tuple[Bundle, ...]
     signers: tuple[tuple[SignedBy, ...], ...]
-    items: Prepared
+    items: Prepared | Streamable
     config: RunConfig
     step_arrays: dict[str, Array]
     device: torch.device
@@ -61,9 +62,16 @@ def make_job(
     start_from: str | PathLike[str] | None,
     trusted_keys: Paths,
     trust_file: str | PathLike[str] | None,
+    memory_gib: float | None = None,
+    n_processes: int = 1,
 ) -> Job:
-    """Check everything that can be checked before any work is done, or raise what is wrong."""
+    """Check everything that can be checked before any work is done, or raise what is wrong.
+
+    Items that take more than `memory_gib` of memory stay on disk; by default, more than half of this machine's,
+    which `n_processes` share.
+    """
     device = resolve_device(settings.device)
+    budget = memory_budget(memory_gib, device, n_processes=n_processes)
     paths = listed(anchors)
     refuse_idle_settings(settings, has_anchors=bool(paths))
     trust = trust_if_any(trusted_keys, trust_file)
@@ -73,10 +81,10 @@ def make_job(
     start = None if start_from is None else load_run(Path(start_from), code=code)
     bundles = tuple(open_valid(path) for path in paths)
     signers = tuple(signers_of(path, bundle, trust) for path, bundle in zip(paths, bundles, strict=True))
-    items = prepare_items(data, list(bundles), features, settings)
+    items = prepare_items(data, list(bundles), features, settings, budget=budget)
     config, step_arrays = configure(items, list(bundles), settings)
     job = Job(config.settings, bundles, signers, items, config, step_arrays, device, start)
-    check_inputs(new_model(job, config.settings).likelihood, items.inputs, settings)
+    check_inputs(new_model(job, config.settings).likelihood, items.facts, settings)
     return job
 
 
@@ -144,7 +152,16 @@ def anchors_of(pool: AnchorPool | None, each: Sequence[TrainSettings]) -> Anchor
 
 
 def fingerprint(job: Job) -> str:
-    """Return a digest of the inputs' shape and of rows spread over them, to know the data again."""
+    """Return a digest of the inputs' shape and of rows spread over them, to know the data again.
+
+    With items that stay on disk it says how they are read, which makes the order of a training.
+    """
+    if isinstance(job.items, Streamable):
+        stream, blocks = job.items.inputs, job.items.blocks
+        digest = hashlib.sha256(f"{stream.shape} {job.items.raw_dtype} ".encode())
+        for row in np.unique(np.linspace(0, len(stream) - 1, FINGERPRINT_READS).astype(int)):
+            digest.update(stream.read(row, row + 1).tobytes())
+        return f"{digest.hexdigest()[:12]}… in blocks of {blocks.block:,} of {blocks.pool:,} rows (--memory)"
     inputs = job.items.inputs
     digest = hashlib.sha256(f"{inputs.shape} {job.items.raw_dtype} ".encode())
     for row in np.unique(np.linspace(0, len(inputs) - 1, FINGERPRINT_ROWS).astype(int)):

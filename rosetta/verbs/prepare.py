@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -12,19 +16,47 @@ from rosetta.arrays import Array
 from rosetta.errors import IncompatibleError, SourceError
 from rosetta.models.checkpoint import Checkpoint
 from rosetta.preprocessing import Step
-from rosetta.sources import read_items, read_names
+from rosetta.sources import Rows, open_rows, read_items, read_names
+from rosetta.verbs.streaming import Blocks, Facts, Stream, facts_of, refuse_nonfinite, refuse_overflow
 
 Features = str | Sequence[str] | None
+
+READ_WHOLE = 1 << 28  # bytes of a file that are read at once; of more, no raw copy is kept beside the inputs
+FACTS_BLOCK = 1 << 20  # numbers that are looked at together
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Items ready for an encoder."""
+    """Items ready for an encoder, in memory."""
 
     inputs: Array  # float32, shape (n_items, …)
     raw_dtype: str
     steps: list[tuple[str, Step]]
     feature_names: tuple[str, ...] | None
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What is to be known of all inputs."""
+        return facts_of(preprocessing.blocks_of(self.inputs, FACTS_BLOCK))
+
+    def close(self) -> None:
+        """Do nothing: no file is open."""
+
+
+@dataclass(frozen=True)
+class Streamable:
+    """Items ready for an encoder, read from disk whenever they are wanted."""
+
+    inputs: Stream
+    raw_dtype: str
+    steps: list[tuple[str, Step]]
+    feature_names: tuple[str, ...] | None
+    facts: Facts
+    blocks: Blocks
+
+    def close(self) -> None:
+        """Give the file back."""
+        self.inputs.rows.close()
 
 
 @dataclass(frozen=True)
@@ -52,11 +84,7 @@ def fit_inputs(data: str | Array, *, features: Features, preprocess: str | None)
     ``"none"`` leaves all alone.
     """
     items = read_items(data)
-    names = _names(features, items)
-    if preprocess is None:
-        preprocess = "scale(0, 255)" if items.dtype == np.uint8 and items.max() > 1 else "none"
-    steps, inputs = preprocessing.fit(preprocess, items)
-    return Prepared(_finite(inputs), str(items.dtype), steps, names)
+    return _in_memory(items, None, _names(features, items.shape), preprocess)
 
 
 def match_inputs(
@@ -70,36 +98,111 @@ def match_inputs(
         With every difference found: shape, preprocessing, feature names, range of values.
     """
     items = read_items(data)
-    names = _names(features, items)
+    return _in_memory(items, expected, _names(features, items.shape), preprocess)
+
+
+def prepare_within(
+    budget: int, data: str | Array, expected: Expected | None, *, features: Features, preprocess: str | None
+) -> Prepared | Streamable:
+    """Prepare items as `fit_inputs` or `match_inputs` do, in memory if that takes no more than `budget` there.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes of all inputs as float32. What is read at once to prepare them comes on top.
+    expected : Expected, optional
+        An existing space; without one, the preprocessing is fitted.
+
+    Raises
+    ------
+    SourceError, IncompatibleError
+        As they do; and SourceError for a file that does not fit, and cannot be read in parts.
+    """
+    if not isinstance(data, str | PathLike):
+        items = read_items(data)
+        return _in_memory(items, expected, _names(features, items.shape), preprocess)
+    rows = open_rows(data)
+    names = _names(features, rows.shape)
+    n_numbers, n_rows = math.prod(rows.shape), rows.shape[0]
+    fits = 4 * n_numbers <= budget
+    if fits and (n_numbers * rows.dtype.itemsize <= READ_WHOLE or rows.piece >= n_rows):
+        items = rows.read(0, n_rows)
+        rows.close()
+        refuse_nonfinite(items, first=0, where=str(data))
+        return _in_memory(items, expected, names, preprocess)
+    return _in_blocks(rows, expected, names, preprocess, where=str(data), budget=budget, fits=fits)
+
+
+def value_range(facts: Facts) -> tuple[float, float]:
+    """Return the range of values to declare: 0 to 1 where it holds all, else the smallest that does."""
+    return (0.0, 1.0) if facts.low >= 0 and facts.high <= 1 else (facts.low, facts.high)
+
+
+def _in_memory(
+    items: Array, expected: Expected | None, names: tuple[str, ...] | None, preprocess: str | None
+) -> Prepared:
+    steps = _steps(expected, items.shape, names, preprocess, items.dtype, lambda: preprocessing.blocks_of(items))
+    with np.errstate(over="ignore"):  # what overflows becomes infinity, and is refused below
+        inputs = preprocessing.apply(steps, items)
+    refuse_overflow(inputs)
+    prepared = Prepared(inputs, str(items.dtype), steps, names)
+    if expected is not None:
+        _refuse(_range_differences(prepared.facts, expected), expected)
+    return prepared
+
+
+def _in_blocks(
+    rows: Rows, expected: Expected | None, names: tuple[str, ...] | None, preprocess: str | None,
+    *, where: str, budget: int, fits: bool,
+) -> Prepared | Streamable:  # fmt: skip
+    """Prepare items that are read in blocks, whether they are kept or not."""
+    plan = Blocks.within(budget, rows, math.prod(rows.shape[1:]))
+    raw = Stream(rows, [], where)
+    steps = _steps(expected, rows.shape, names, preprocess, rows.dtype, lambda: raw.raw_blocks(plan.block))
+    stream = Stream(rows, steps, where)
+    items: Prepared | Streamable
+    if fits:
+        items = Prepared(stream.collected(plan.block), str(rows.dtype), steps, names)
+        rows.close()
+    else:
+        facts = facts_of(stream.blocks(plan.block))
+        items = Streamable(stream, str(rows.dtype), steps, names, facts, Blocks.within(budget, rows, stream.item_size))
+    if expected is not None:
+        _refuse(_range_differences(items.facts, expected), expected)
+    return items
+
+
+def _steps(
+    expected: Expected | None, shape: tuple[int, ...], names: tuple[str, ...] | None, preprocess: str | None,
+    dtype: np.dtype[Any], blocks: Callable[[], Iterator[Array]],
+) -> list[tuple[str, Step]]:  # fmt: skip
+    """Return the steps of the space that is expected, if raw items are of its form, or else fit new ones."""
+    if expected is None:
+        if preprocess is None:
+            is_scaled = dtype != np.uint8 or all(block.max() <= 1 for block in blocks())
+            preprocess = "none" if is_scaled else "scale(0, 255)"
+        return preprocessing.fit_blocks(preprocess, blocks)
     differences = []
-    if items.shape[1:] != expected.shape:
-        differences.append(f"an item of the data has shape {items.shape[1:]}, {expected.holder} has {expected.shape}")
+    if shape[1:] != expected.shape:
+        differences.append(f"an item of the data has shape {shape[1:]}, {expected.holder} has {expected.shape}")
     declared = preprocessing.describe(expected.steps)
     if preprocess is not None and preprocessing.parse(preprocess) != preprocessing.parse(declared):
         differences.append(f"--preprocess says {preprocess!r}, {expected.holder} declares {declared!r}")
-    differences += _name_differences(names, expected)
-    if not differences:
-        inputs = _finite(preprocessing.apply(expected.steps, items))
-        differences += _range_differences(inputs, expected, declared)
+    _refuse(differences + _name_differences(names, expected), expected)
+    return expected.steps
+
+
+def _refuse(differences: Sequence[str], expected: Expected) -> None:
     if differences:
         raise IncompatibleError(f"the data does not fit {expected.holder}:\n  - " + "\n  - ".join(differences))
-    return Prepared(inputs, str(items.dtype), expected.steps, names)
 
 
-def value_range(inputs: Array) -> tuple[float, float]:
-    """Return the range of values to declare: 0 to 1 where it holds all, else the smallest that does."""
-    low, high = float(inputs.min()), float(inputs.max())
-    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
-
-
-def _names(features: Features, items: Array) -> tuple[str, ...] | None:
+def _names(features: Features, shape: tuple[int, ...]) -> tuple[str, ...] | None:
     if features is None:
         return None
     names = read_names(features) if isinstance(features, str) else tuple(features)
-    if items.ndim != 2 or len(names) != items.shape[1]:
-        raise SourceError(
-            f"{len(names)} feature names for items of shape {items.shape[1:]}: one for each feature is needed"
-        )
+    if len(shape) != 2 or len(names) != shape[1]:
+        raise SourceError(f"{len(names)} feature names for items of shape {shape[1:]}: one for each feature is needed")
     return names
 
 
@@ -125,26 +228,17 @@ def _name_differences(names: tuple[str, ...] | None, expected: Expected) -> list
     return differences
 
 
-def _range_differences(inputs: Array, expected: Expected, declared: str) -> list[str]:
+def _range_differences(facts: Facts, expected: Expected) -> list[str]:
     """A range that is off by more than its own width tells of another unit or scaling, not of other items."""
     low, high = expected.value_range
-    found_low, found_high = float(inputs.min()), float(inputs.max())
     width = max(high - low, 1e-12)
-    if low - width <= found_low and found_high <= high + width:
+    if low - width <= facts.low and facts.high <= high + width:
         return []
     return [
-        f"after preprocessing ({declared}) the data ranges from {found_low:g} to {found_high:g}, but inputs of "
-        f"{expected.holder} range from {low:g} to {high:g}: bring the data to the same units first"
+        f"after preprocessing ({preprocessing.describe(expected.steps)}) the data ranges from {facts.low:g} to "
+        f"{facts.high:g}, but inputs of {expected.holder} range from {low:g} to {high:g}: bring the data to the same "
+        "units first"
     ]
-
-
-def _finite(inputs: Array) -> Array:
-    with np.errstate(over="ignore"):  # what overflows becomes infinity, and is refused below
-        inputs = np.asarray(inputs, dtype=np.float32)
-    if not np.isfinite(inputs).all():
-        row = int((~np.isfinite(inputs)).reshape(len(inputs), -1).any(axis=1).argmax())
-        raise SourceError(f"after preprocessing, as 32-bit floats, row {row} holds NaN or infinity: rescale the data")
-    return inputs
 
 
 def _some(names: Sequence[str]) -> str:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rosetta.errors import IncompatibleError
 from rosetta.schemas.run import TrainSettings
+from rosetta.training.checkpoint import load_plan, save_plan
 from rosetta.verbs.job import Job, fingerprint
 from rosetta.verbs.software import versions
 
-NAMES = {"data": "the data", "bundles": "--anchors", "start": "--start-from", "processes": "processes"}
+NAMES = {
+    "data": "the data",
+    "bundles": "--anchors",
+    "start": "--start-from",
+    "processes": "processes",
+    "device": "the device",
+    "kind": "what is trained",  # one model or several: of all of them together
+    "mode": "--replicate-mode",
+}
 
 
 def document_of(job: Job, each: Sequence[TrainSettings], *, n_processes: int) -> dict[str, Any]:
@@ -20,6 +30,7 @@ def document_of(job: Job, each: Sequence[TrainSettings], *, n_processes: int) ->
         "bundles": [bundle.content_id for bundle in job.bundles],
         "start": None if job.start is None else job.start.record.weights_sha256,
         "processes": n_processes,
+        "device": job.device.type,
         "models": [settings.model_dump(mode="json") for settings in each],
         "software": versions("torch", "numpy"),
     }
@@ -27,8 +38,11 @@ def document_of(job: Job, each: Sequence[TrainSettings], *, n_processes: int) ->
 
 def refuse_differences(found: Mapping[str, Any], mine: Mapping[str, Any], on_note: Callable[[str], None]) -> None:
     """Raise IncompatibleError if a saved state is that of another training, saying what differs."""
-    differences = [f"{name}: {_brief(found[key])} then, {_brief(mine[key])} now" for key, name in NAMES.items()
-                   if found[key] != mine[key]]  # fmt: skip
+    differences = [
+        f"{name}: {_brief(found.get(key))} then, {_brief(mine[key])} now"
+        for key, name in NAMES.items()
+        if key in mine and found.get(key) != mine[key]
+    ]
     if len(found["models"]) != len(mine["models"]):
         differences.append(f"--replicates: {len(found['models'])} then, {len(mine['models'])} now")
     for then, today in zip(found["models"], mine["models"], strict=False):
@@ -45,6 +59,33 @@ def refuse_differences(found: Mapping[str, Any], mine: Mapping[str, Any], on_not
         )
     if found["software"] != mine["software"]:
         on_note("the training goes on with other versions of software, so that its numbers may differ a little")
+
+
+def hold_to_plan(work: Path, document: Mapping[str, Any], *, resume: bool) -> None:
+    """Write down what is trained in `work`; where a training goes on, refuse another one than was written down.
+
+    The states that it leaves say the same of one model each; what has no state, or is done, is held to this.
+
+    Raises
+    ------
+    IncompatibleError
+        If it is another training, saying what differs.
+    """
+    plan = load_plan(work) if resume else None
+    if plan is None:
+        save_plan(work, {"training": document})
+    else:
+        refuse_differences(plan["training"], document, lambda note: None)  # the states note other software
+
+
+def remember(work: Path, name: str, value: Any) -> None:
+    """Write down a choice that a training which goes on must not make anew."""
+    save_plan(work, (load_plan(work) or {}) | {name: value})
+
+
+def recall(work: Path, name: str) -> Any:
+    """Return a choice that was written down, or None if it was not made."""
+    return (load_plan(work) or {}).get(name)
 
 
 def _brief(value: Any) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ from rosetta.files import growing_folder, unfinished
 from rosetta.models.checkpoint import load_run, make_run_folder, write_run
 from rosetta.schemas.run import RunRecord, TrainSettings
 from rosetta.training.checkpoint import remove_state
+from rosetta.training.devices import agreed, spoken_once
+from rosetta.training.keeping import Interrupted
 from rosetta.training.loggers import METRICS, Loggers, open_loggers
 from rosetta.training.loggers.csv import read_metrics
 from rosetta.verbs.fitting import Hooks, fit_models
@@ -39,14 +41,39 @@ class Manner:
         """Whether this process writes."""
         return self.fabric.global_rank == 0
 
+    @property
+    def heard(self) -> Hooks:
+        """The hooks; of several processes only the first one tells how it goes."""
+        if self.is_first:
+            return self.hooks
+        return replace(
+            self.hooks, on_epoch=lambda rows: None, on_progress=lambda progress: None, on_note=lambda note: None
+        )
+
 
 def enter(stack: ExitStack, folder: Path, manner: Manner) -> Path:
-    """Return the folder that grows; the first process makes it, the others wait for it."""
-    if manner.is_first:
-        stack.enter_context(growing_folder(folder, force=manner.force, resume=manner.resume))
-    if manner.fabric.world_size > 1:
-        manner.fabric.barrier()
+    """Return the folder that grows; the first process makes it, the others wait for it. What ends all is said once."""
+    stack.enter_context(_interrupted(folder, manner))
+    stack.enter_context(spoken_once(manner.fabric))
+    with agreed(manner.fabric):
+        if manner.is_first:
+            stack.enter_context(growing_folder(folder, force=manner.force, resume=manner.resume))
     return unfinished(folder)
+
+
+@contextmanager
+def _interrupted(folder: Path, manner: Manner) -> Iterator[None]:
+    """Say of an interruption how to go on, where there is something to go on from."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        work = unfinished(folder)
+        raise Interrupted(
+            manner.hooks.interruption.signal,
+            f"stopped; what was saved is in {work}: the same command with --resume goes on from there"
+            if work.exists()
+            else "",
+        ) from error
 
 
 def train_one(
@@ -56,7 +83,7 @@ def train_one(
     with ExitStack() as stack:
         loggers = _open(stack, {name: work}, {name: settings}, manner)
         (outcome,) = fit_models(
-            job, [settings], folder=work, loggers=loggers, hooks=manner.hooks, fabric=manner.fabric,
+            job, [settings], folder=work, loggers=loggers, hooks=manner.heard, fabric=manner.fabric,
             resume=manner.resume, goes_on=goes_on,
         )  # fmt: skip
         return _write(job, work, outcome, loggers[0] if loggers else None)
@@ -66,11 +93,12 @@ def train_next(
     job: Job, settings: TrainSettings, folder: Path, manner: Manner, *, goes_on: bool
 ) -> RunRecord | Diverged:
     """Train one of several that come one after another, unless it was done before an interruption."""
-    is_done = make_run_folder(folder) if manner.is_first else False
-    is_done = manner.fabric.broadcast(is_done) if manner.fabric.world_size > 1 else is_done
+    is_done = manner.fabric.broadcast(manner.is_first and make_run_folder(folder))
+    outcome: RunRecord | Diverged
     if is_done:
-        return read_done(job, settings, folder, manner)
-    outcome = train_one(job, settings, folder, manner, name=folder.name, goes_on=goes_on)
+        outcome = read_done(job, settings, folder, manner)
+    else:
+        outcome = train_one(job, settings, folder, manner, name=folder.name, goes_on=goes_on)
     if manner.is_first:
         remove_state(folder)
     return outcome
@@ -85,7 +113,7 @@ def train_stacked(
     with ExitStack() as stack:
         loggers = _open(stack, {name: work / name for name in named}, named, manner)
         outcomes = fit_models(
-            job, list(named.values()), folder=work, loggers=loggers, hooks=manner.hooks, fabric=manner.fabric,
+            job, list(named.values()), folder=work, loggers=loggers, hooks=manner.heard, fabric=manner.fabric,
             resume=manner.resume, goes_on=goes_on,
         )  # fmt: skip
         return {
@@ -130,7 +158,7 @@ def read_done(job: Job, settings: TrainSettings, folder: Path, manner: Manner) -
     run = load_run(folder, code=settings.architecture)
     mine = document_of(job, [settings], n_processes=manner.fabric.world_size)
     theirs = mine | {"models": [run.config.settings.model_dump(mode="json")], "processes": run.record.processes}
-    refuse_differences(theirs, mine, manner.hooks.on_note)
+    refuse_differences(theirs, mine, manner.heard.on_note)
     return run.record
 
 

@@ -12,16 +12,17 @@ from typing import Literal
 from pydantic import ValidationError
 
 from rosetta.errors import TrainingError
-from rosetta.files import CHECKPOINT, RUNS_MARK, read_small
+from rosetta.files import RUNS_MARK, read_small
 from rosetta.models.checkpoint import write_run_set
 from rosetta.schemas.reports import RunSetReport, TrainReport
 from rosetta.schemas.run import AnchorSource, RunEntry, RunRecord, RunSet, StepTimes, TrainSettings
 from rosetta.training.checkpoint import remove_state
-from rosetta.training.loggers import METRICS
+from rosetta.training.devices import agreed
 from rosetta.verbs.configure import split_items
 from rosetta.verbs.job import Job
 from rosetta.verbs.measure import measure_steps
 from rosetta.verbs.records import Diverged
+from rosetta.verbs.resuming import document_of, hold_to_plan, recall, remember
 from rosetta.verbs.run_folders import Manner, enter, plot_runs, read_done, train_next, train_one, train_stacked
 from rosetta.verbs.software import now
 
@@ -62,6 +63,7 @@ def train_alone(job: Job, folder: Path, manner: Manner, *, plot: str | PathLike[
     """Train one model and leave its run folder."""
     with ExitStack() as stack:
         work = enter(stack, folder, manner)
+        _hold_to_plan(job, [job.settings], work, manner, kind="alone", mode="auto")
         outcome = train_one(job, job.settings, work, manner, name=folder.name)
         assert isinstance(outcome, RunRecord)
         if manner.is_first:
@@ -105,6 +107,7 @@ def train_set(
     named = name_all(each)
     with ExitStack() as stack:
         work = enter(stack, folder, manner)
+        _hold_to_plan(job, each, work, manner, kind=kind, mode=mode)
         group = train_groups(job, named, work, manner, kind=kind, mode=mode, at_once=at_once or len(named))
         runs = run_set(entries_of(named, group.found), group, kind)
         if all(entry.diverged for entry in runs.runs):
@@ -114,6 +117,16 @@ def train_set(
             write_run_set(work, runs)
             plot_runs({name: work / name for name in named if (work / name).is_dir()}, plot, job, manner)
     return report_of(job, runs, folder)
+
+
+def _hold_to_plan(
+    job: Job, each: Sequence[TrainSettings], work: Path, manner: Manner, *, kind: Kind | Literal["alone"], mode: str
+) -> None:
+    """Refuse to go on with another training than was begun."""
+    document = document_of(job, each, n_processes=manner.fabric.world_size) | {"kind": kind, "mode": mode}
+    with agreed(manner.fabric):
+        if manner.is_first:
+            hold_to_plan(work, document, resume=manner.resume)
 
 
 def train_groups(
@@ -233,14 +246,15 @@ def _entry(name: str, settings: dict[str, float | int | str], outcome: RunRecord
 def _choose_mode(
     job: Job, each: Sequence[TrainSettings], work: Path, mode: Mode | Literal["auto"], manner: Manner
 ) -> tuple[Mode, StepTimes | None]:
-    if manner.resume and (work / CHECKPOINT).exists():
-        return "stacked", None  # as before the interruption
-    if manner.resume and any(work.iterdir()) and any(work.glob(f"*/{METRICS}")):
-        return "sequential", None
+    chosen = recall(work, "chosen") if manner.resume else None
+    if chosen is not None:  # before the interruption
+        return chosen["mode"], None if chosen["times"] is None else StepTimes.model_validate(chosen["times"])
     if len(each) == 1 or manner.fabric.world_size > 1:
         return "sequential", None
     if mode != "auto":
         return mode, None
     times = measure_steps(job, each, manner.fabric)
     faster = times.stacked_s is not None and times.stacked_s < times.sequential_s
-    return "stacked" if faster else "sequential", times
+    mode = "stacked" if faster else "sequential"
+    remember(work, "chosen", {"mode": mode, "times": times.model_dump(mode="json")})
+    return mode, times

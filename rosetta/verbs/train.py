@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -12,16 +13,18 @@ from rosetta.errors import UsageError
 from rosetta.files import Paths, check_output, unfinished
 from rosetta.schemas.reports import RunSetReport, TrainReport
 from rosetta.schemas.run import TrainSettings
-from rosetta.training.devices import is_first_process, make_fabric
+from rosetta.training.devices import is_first_process, launched_processes, make_fabric
 from rosetta.training.keeping import interruptible
 from rosetta.training.loggers import choose_loggers
 from rosetta.training.loop import MISSED, Progress
 from rosetta.verbs.fitting import Hooks
 from rosetta.verbs.job import make_job
-from rosetta.verbs.prepare import Features, Prepared
+from rosetta.verbs.prepare import Features, Prepared, Streamable
 from rosetta.verbs.records import Row
 from rosetta.verbs.runs import Manner, train_alone, train_set
 from rosetta.verbs.settings import check_settings
+from rosetta.verbs.splitting import n_held_out
+from rosetta.verbs.streaming import gibibytes
 
 UNUSUAL_VALUE = 20.0  # beyond this, inputs are probably raw numbers that were meant to be scaled
 
@@ -41,6 +44,7 @@ def train(
     replicate_mode: ReplicateMode = "auto",
     devices: int = 1,
     nodes: int = 1,
+    memory_gib: float | None = None,
     resume: bool = False,
     checkpoint_epochs: int | None = None,
     checkpoint_minutes: float | None = 10.0,
@@ -74,6 +78,9 @@ def train(
         All as one program, or one after another; ``"auto"`` measures a few steps of both.
     devices, nodes : int
         Processes on each machine, each with a device, and machines.
+    memory_gib : float, optional
+        Items kept in memory, in GiB as 32-bit floats; more are streamed from disk in shuffled blocks. By default half
+        of the machine's memory, or of the GPU's where that is less; processes share it.
     resume : bool
         Go on with an interrupted training of the same output, if there is one.
     checkpoint_epochs, checkpoint_minutes : optional
@@ -117,10 +124,14 @@ def train(
     job = make_job(
         data, chosen, anchors=anchors, features=features, start_from=start_from,
         trusted_keys=trusted_keys, trust_file=trust_file,
+        memory_gib=memory_gib, n_processes=max(devices, launched_processes()),
     )  # fmt: skip
     _note_range(job.items, on_note)
+    if isinstance(job.items, Streamable):
+        replicate_mode = _one_after_another(replicate_mode)
+        _note_streaming(job.items, job.settings, on_note)
     fabric = make_fabric(job.device, devices=devices, nodes=nodes, precision_mode=chosen.precision_mode)
-    with interruptible() as interruption:
+    with interruptible() as interruption, closing(job.items):
         hooks = Hooks(on_epoch, on_progress, on_note, interruption, checkpoint_epochs, checkpoint_minutes)
         manner = Manner(fabric, hooks, log, resume=resume, force=force)
         if replicates > 1:
@@ -137,8 +148,34 @@ def _check_counts(**counts: int | None) -> None:
             raise UsageError(f"--{name.replace('_', '-')} is {count}; expected a whole number from 1")
 
 
-def _note_range(items: Prepared, on_note: Callable[[str], None]) -> None:
-    low, high = float(items.inputs.min()), float(items.inputs.max())
+def _one_after_another(mode: ReplicateMode) -> ReplicateMode:
+    if mode == "stacked":
+        raise UsageError(
+            "replicates are stacked on items in memory, and these stay on disk: leave --replicate-mode out, or give "
+            "more --memory"
+        )
+    return "sequential"
+
+
+def _note_streaming(items: Streamable, settings: TrainSettings, on_note: Callable[[str], None]) -> None:
+    blocks = items.blocks
+    on_note(
+        f"the items would take {gibibytes(4 * items.inputs.item_size * len(items.inputs))} of memory, more than "
+        f"--memory allows: they are streamed from disk in shuffled blocks of {blocks.block:,}, and batches are drawn "
+        f"from {blocks.pool:,} at a time"
+    )
+    n_held, wanted = n_held_out(items, settings)
+    if not wanted:
+        on_note("no items are held out, and not all fit into memory: the final figures are over a sample of them")
+    elif n_held < wanted:
+        on_note(
+            f"{n_held:,} items are held out and not {wanted:,} (--validation {settings.validation:g}): they must fit "
+            "into a quarter of --memory"
+        )
+
+
+def _note_range(items: Prepared | Streamable, on_note: Callable[[str], None]) -> None:
+    low, high = items.facts.low, items.facts.high
     if not items.steps and max(-low, high) > UNUSUAL_VALUE:
         on_note(
             f"the inputs range from {low:g} to {high:g} and are not preprocessed: most trainings go better with "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_a_lab_shares_its_space_with_another(run, lab: Lab, tmp_path: Path):
 
 
 KEYS = {
-    "train": "run objective n_items n_validation epochs rows_per_s final anchors",
+    "train": "run objective n_items n_validation epochs best_epoch rows_per_s final final_anchor_weight anchors",
     "distill": "bundle content_id bundle_id n_pairs n_anchors n_checks n_dims coverage",
     "validate": "bundle valid strict exit_code schema_version findings left_out skipped",
     "check": "verdict reason n_checks origins spread unexplained_variance null p_value threshold rms_over_sd"
@@ -189,7 +190,7 @@ BAD = {
     ),
     "a precision of coins": (
         ["train", "good.npy", "-o", "run", "--likelihood", "bernoulli", "--precision", "3"],
-        "--precision is of the Gaussian likelihood",
+        "--precision has no effect on the bernoulli likelihood",
     ),
     "a bundle given twice": (
         ["train", "good.npy", "-o", "run", "--anchors", "whole.h5", "--anchors", "whole.h5"],
@@ -256,7 +257,7 @@ def test_a_bug_is_called_one(run, lab: Lab, monkeypatch: pytest.MonkeyPatch):
 
 def test_text_goes_to_stdout_and_nothing_to_stderr_when_all_is_well(run, lab: Lab, tmp_path: Path):
     for arguments in (
-        ["train", lab.bob, "-o", tmp_path / "run", *QUICK],
+        ["train", lab.bob, "-o", tmp_path / "run", *QUICK, "--quiet"],
         ["embed", lab.run, lab.held_out, "-o", tmp_path / "z.npy"],
         ["validate", lab.observed],
         ["inspect", lab.observed],
@@ -267,6 +268,58 @@ def test_text_goes_to_stdout_and_nothing_to_stderr_when_all_is_well(run, lab: La
 
         assert result.out
         assert result.err == ""
+
+
+def test_a_training_tells_each_epoch_in_a_line_on_stderr(run, lab: Lab, tmp_path: Path):
+    one = run("train", lab.bob, "-o", tmp_path / "one", *QUICK, "--anchors", lab.observed, "--json")
+    three = run("train", lab.bob, "-o", tmp_path / "three", *QUICK, "--replicates", 3, "--replicate-mode", "stacked")
+
+    lines = [line for line in one.err.splitlines() if line.startswith("epoch")]
+    pattern = (
+        r"epoch \d  held-out ELBO -\d+\.\d\d  KL \d+\.\d\d  active units \d  anchor error \d\.\d{3}  [\d,]+ rows/s"
+    )
+    assert len(lines) == 3
+    assert all(re.fullmatch(pattern, line) for line in lines)
+    assert one.json["run"] == str(tmp_path / "one")
+    assert "3 models, means" in three.err.splitlines()[0]
+    assert three.out.count("seed-") == 3
+
+
+def test_a_config_file_stands_for_options_and_options_win(run, lab: Lab, tmp_path: Path):
+    config = tmp_path / "train.toml"
+    config.write_text(
+        f'output = "{tmp_path / "run"}"\nanchors = ["{lab.observed}"]\nhidden = [9, 8]\nepochs = 7\nanchor-weight = 3\n'
+        "checkpoint_minutes = 0\ntied = true\n"
+    )
+
+    result = run("train", lab.bob, "--config", config, "--epochs", 2, "--json")
+
+    from rosetta.models.checkpoint import load_run
+
+    settings = load_run(tmp_path / "run").config.settings
+    assert result.code == 0
+    assert (settings.hidden, settings.epochs, settings.anchor_weight, settings.tied) == ((9, 8), 2, 3.0, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("hiden = 3", "hiden is no option of this command; did you mean hidden?"),
+        ("json = true", "json is no option of this command"),
+        ("[anchors]\na = 1", "anchors is a table"),
+        ("epochs = ", "is no TOML file"),
+        ("epochs = 0", "epochs is 0"),
+        ('epochs = "many"', "--epochs"),
+    ],
+)
+def test_a_config_file_that_cannot_be_used_is_refused(run, lab: Lab, tmp_path: Path, text: str, words: str):
+    (tmp_path / "train.toml").write_text(text + "\n")
+
+    result = run("train", lab.bob, "-o", tmp_path / "run", "--config", tmp_path / "train.toml")
+
+    assert result.code == 2
+    assert words in result.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_every_command_explains_itself(run):
@@ -283,6 +336,7 @@ def test_every_command_explains_itself(run):
             "validate",
             "rules",
             "explain",
+            "export",
             "inspect",
             "embed",
             "check",
@@ -295,7 +349,12 @@ def test_every_command_explains_itself(run):
     )
 
 
-OTHERS = {"likelihood": "gaussian", "precision": 7.0, "anchor_weight": "auto", "anchor_tolerance": 0.2}
+OTHERS = {
+    "likelihood": "gaussian", "precision": 7.0, "anchor_weight": "auto", "anchor_tolerance": 0.2,
+    "anchor_pair_weights": "share", "anchor_spread_weight": 0.1, "anchor_elbo_weight": 0.2, "anchor_noise": 0.01,
+    "activation": "elu", "tied": True, "sparse": 0.5, "clip": 2.0, "patience": 3, "lr_schedule": "cosine",
+    "lr_warmup": 1.0, "kl_anneal": 1.0, "precision_mode": "bf16",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("others", [{}, OTHERS])
@@ -303,9 +362,11 @@ def test_options_reach_the_run(run, lab: Lab, tmp_path: Path, others: dict[str, 
     given = {
         "latent_dim": 4, "hidden": (33, 17), "epochs": 2, "batch_size": 50, "lr": 0.002, "beta": 0.5,
         "likelihood": "bernoulli", "preprocess": "none", "anchor_weight": 2.5,
-        "anchor_decoder_weight": 0.1, "anchors_per_step": 9, "validation": 0.2,
+        "anchor_scaling": "paper", "anchor_decoder_weight": 0.1, "anchors_per_step": 9, "validation": 0.2,
         "seed": 11, "device": "cpu", **others,
     }  # fmt: skip
+    if others:
+        del given["anchor_scaling"]  # it is of a given weight
     options = [
         text
         for key, value in given.items()
@@ -313,14 +374,16 @@ def test_options_reach_the_run(run, lab: Lab, tmp_path: Path, others: dict[str, 
             "--" + key.replace("_", "-"),
             ",".join(map(str, value)) if isinstance(value, tuple) else str(value),
         )
+        if text != "True"
     ]
 
     run("train", lab.bob, "-o", tmp_path / "run", "--anchors", lab.observed, *options)
 
     from rosetta.models.checkpoint import load_run
 
-    assert load_run(tmp_path / "run").config.settings.model_dump(exclude={"architecture"}, exclude_defaults=True) == {
-        name: value for name, value in given.items() if value not in ("gaussian", "auto")
+    resolved = {"activation": "relu", "tied": False, "sparse": 1.0}
+    assert load_run(tmp_path / "run").config.settings.model_dump(exclude_defaults=True) == resolved | {
+        name: value for name, value in given.items() if value not in ("gaussian", "auto", "mean")
     }
 
 

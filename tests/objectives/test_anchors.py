@@ -147,10 +147,16 @@ def test_a_held_weight_is_saved_and_the_pairs_are_not(bundle: rosetta.Bundle):
         assert (again.draw().latents == anchors.draw().latents).all()
 
 
-def test_pair_weights_are_the_share_of_items_that_each_pair_stands_for(bundle: rosetta.Bundle):
+def test_pair_weights_are_the_share_of_items_that_each_pair_stands_for(tmp_path: Path):
+    values = builders.arrays()
+    values["/pairs/weights"] = np.arange(1.0, len(values["/pairs/weights"]) + 1)
+    values["/pairs/weights"] /= values["/pairs/weights"].sum()
+    bundle = rosetta.Bundle.open(builders.write(tmp_path / "b.h5", values))
     weighed = rosetta.AnchorLoss(bundle, weight=1, pair_weights="share")(_encode)
 
-    distances = ((bundle.anchor_inputs.reshape(builders.N_ANCHORS, -1)[:, :3] - 0.5 - bundle.anchor_latents) ** 2).sum(1)
+    distances = ((bundle.anchor_inputs.reshape(builders.N_ANCHORS, -1)[:, :3] - 0.5 - bundle.anchor_latents) ** 2).sum(
+        1
+    )
     shares = bundle.anchor_weights / bundle.anchor_weights.sum()
     assert float(weighed) == pytest.approx(float((shares * distances).sum()), rel=1e-5)
 

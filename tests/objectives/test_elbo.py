@@ -130,9 +130,7 @@ def test_weights_survive_being_stacked_and_given_back():
         assert weights.keys() == objective.state_dict().keys()
         assert all((weights[name] == tensor).all() for name, tensor in objective.state_dict().items())
     program.restore(list(reversed(program.weights())))
-    assert all(
-        (program.weights()[0][name] == tensor).all() for name, tensor in objectives[2].state_dict().items()
-    )
+    assert all((program.weights()[0][name] == tensor).all() for name, tensor in objectives[2].state_dict().items())
 
 
 def test_draws_of_models_side_by_side_go_on_where_they_stood(bundle: rosetta.Bundle):

@@ -11,7 +11,15 @@ import pytest
 from rosetta.schemas.run import RunConfig, RunRecord
 
 import rosetta
-from rosetta.errors import IncompatibleError, OutputError, PreprocessingError, RosettaError, SourceError, UsageError
+from rosetta.errors import (
+    IncompatibleError,
+    ModelError,
+    OutputError,
+    PreprocessingError,
+    RosettaError,
+    SourceError,
+    UsageError,
+)
 from rosetta.models.checkpoint import load_run
 from tests import builders
 from tests.conftest import SETTINGS, Lab
@@ -55,7 +63,19 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Pat
         {"hidden": (9,)},
         {"epochs": 3},
         {"batch_size": 8},
+        {"architecture": "conv"},
+        {"activation": "tanh"},
+        {"tied": True},
+        {"sparse": 0.25},
         {"lr": 3e-3},
+        {"lr_schedule": "cosine"},
+        {"lr_schedule": "linear"},
+        {"lr_warmup": 1.0},
+        {"clip": 1e-3},
+        {"patience": 1, "epochs": 40, "lr": 0.1},
+        {"kl_anneal": 1.0},
+        {"precision_mode": "bf16"},
+        {"precision": "learned"},
         {"beta": 2.0},
         {"likelihood": "bernoulli"},
         {"precision": 5.0},
@@ -76,17 +96,153 @@ def test_every_setting_changes_what_comes_out(tmp_path: Path, change: dict[str, 
     [
         {"anchor_weight": 3.0},
         {"anchor_tolerance": 3.0},
+        {"anchor_pair_weights": "share"},
         {"anchor_decoder_weight": 0.5},
+        {"anchor_spread_weight": 0.5},
+        {"anchor_elbo_weight": 0.5},
+        {"anchor_noise": 0.1},
         {"anchors_per_step": 4},
+        {"align": True},
     ],
 )
 def test_every_anchor_setting_changes_what_comes_out(tmp_path: Path, change: dict[str, object]):
-    bundle = builders.write(tmp_path / "b.h5", preprocessing=())
+    values = builders.arrays()
+    values["/pairs/weights"] = np.arange(1.0, len(values["/pairs/weights"]) + 1)
+    values["/pairs/weights"] /= values["/pairs/weights"].sum()
+    bundle = builders.write(tmp_path / "b.h5", values, preprocessing=())
     settings = {**QUICK, "epochs": 4}
     rosetta.train(ITEMS, tmp_path / "a", anchors=[bundle], **settings)
     rosetta.train(ITEMS, tmp_path / "b", anchors=[bundle], **{**settings, **change})
 
     assert _weights(tmp_path / "a") != _weights(tmp_path / "b")
+
+
+def test_the_papers_scaling_multiplies_a_given_weight_by_anchors_over_batch_size(tmp_path: Path):
+    bundle = builders.write(tmp_path / "b.h5", preprocessing=())
+    scaled = 3.0 * builders.N_ANCHORS / QUICK["batch_size"]
+    rosetta.train(ITEMS, tmp_path / "paper", anchors=bundle, anchor_weight=3.0, anchor_scaling="paper", **QUICK)
+    rosetta.train(ITEMS, tmp_path / "mean", anchors=bundle, anchor_weight=scaled, **QUICK)
+
+    assert _weights(tmp_path / "paper") == _weights(tmp_path / "mean")
+    assert load_run(tmp_path / "paper").record.final_anchor_weight == pytest.approx(scaled)
+
+
+def test_a_training_starts_from_another_runs_weights(tmp_path: Path):
+    rosetta.train(ITEMS, tmp_path / "a", **QUICK)
+    rosetta.train(ITEMS, tmp_path / "b", start_from=tmp_path / "a", **{**QUICK, "lr": 1e-12})
+
+    a, b = load_run(tmp_path / "a"), load_run(tmp_path / "b")
+    for mine, theirs in zip(a.model.parameters(), b.model.parameters(), strict=True):
+        np.testing.assert_allclose(mine.detach(), theirs.detach(), atol=1e-6)
+    assert b.record.started_from == a.record.weights_sha256
+    with pytest.raises(IncompatibleError, match=r"hidden sizes: \(9,\) here, \(8,\) in the run"):
+        rosetta.train(ITEMS, tmp_path / "c", start_from=tmp_path / "a", **{**QUICK, "hidden": (9,)})
+
+
+def test_aligning_a_pretrained_model_needs_hardly_any_training(lab: Lab, tmp_path: Path):
+    rosetta.train(lab.bob, tmp_path / "bob", **{**SETTINGS, "epochs": 15})
+    first = {
+        align: rosetta.train(
+            lab.bob, tmp_path / f"aligned-{align}", anchors=lab.decoded, start_from=tmp_path / "bob", align=align,
+            **{**SETTINGS, "epochs": 1, "lr": 1e-9},
+        ).final.anchor_rms
+        for align in (False, True)
+    }  # fmt: skip
+
+    assert first[True] < 0.8 * first[False]
+
+
+def test_training_stops_early_and_keeps_the_best_epoch(lab: Lab, tmp_path: Path):
+    report = rosetta.train(
+        lab.train, tmp_path / "run", latent_dim=4, hidden=(256,), epochs=300, batch_size=32, lr=5e-3, patience=5,
+        precision=100.0,
+    )  # fmt: skip
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").read_text().splitlines()))
+    elbos = [float(row["validation_elbo"]) for row in rows]
+
+    assert report.epochs == len(rows) == report.best_epoch + 5 < 300
+    assert report.final.elbo == pytest.approx(max(elbos)) == elbos[report.best_epoch - 1]
+
+
+@pytest.mark.parametrize("likelihood", ["poisson", "negative-binomial"])
+def test_counts_are_trained_on_and_sent_on(tmp_path: Path, likelihood: str):
+    rates = RNG.gamma(2.0, 2.0, size=(3, 12))[RNG.integers(3, size=120)]
+    counts = RNG.poisson(rates).astype(np.float32)
+    report = rosetta.train(counts, tmp_path / "a", likelihood=likelihood, **{**QUICK, "epochs": 15})
+    rosetta.distill(
+        tmp_path / "a", counts, tmp_path / "a.h5", license="CC0-1.0", title="A", creators=["A"], pairs=20, checks=10,
+        origin="decoded",
+    )  # fmt: skip
+    anchored = rosetta.train(
+        counts, tmp_path / "b", anchors=tmp_path / "a.h5", likelihood=likelihood, anchor_decoder_weight=0.1,
+        **{**QUICK, "epochs": 30},
+    )  # fmt: skip
+
+    assert report.final.reconstruction > 0
+    assert anchored.final.anchor_rms < 0.6
+    with pytest.raises(UsageError, match="whole"):
+        rosetta.train(counts + 0.5, tmp_path / "c", likelihood=likelihood, **QUICK)
+    with pytest.raises(UsageError, match="range from -"):
+        rosetta.train(counts - 20, tmp_path / "c", likelihood=likelihood, **QUICK)
+
+
+def test_replicates_are_the_runs_with_their_seeds_however_they_are_trained(lab: Lab, tmp_path: Path):
+    settings = {**SETTINGS, "epochs": 6, "anchors": lab.decoded, "anchors_per_step": 64, "clip": 5.0, "patience": 4}
+    sets = {
+        mode: rosetta.train(lab.bob, tmp_path / mode, replicates=3, replicate_mode=mode, seed=5, **settings)
+        for mode in ("stacked", "sequential", "auto")
+    }
+    for seed in (5, 6, 7):
+        rosetta.train(lab.bob, tmp_path / f"single-{seed}", seed=seed, **settings)
+
+    assert sets["stacked"].runs.mode == "stacked"
+    assert sets["sequential"].runs.mode == "sequential"
+    assert sets["auto"].runs.step_times is not None
+    for seed in (5, 6, 7):
+        single = load_run(tmp_path / f"single-{seed}")
+        for mode in sets:
+            run = load_run(tmp_path / mode / f"seed-{seed}")
+            for mine, theirs in zip(single.model.parameters(), run.model.parameters(), strict=True):
+                np.testing.assert_allclose(mine.detach(), theirs.detach(), rtol=2e-3, atol=2e-4)
+            assert run.record.final.elbo == pytest.approx(single.record.final.elbo, rel=1e-3)
+            assert run.config.settings == single.config.settings
+
+
+def test_a_network_of_ones_own_is_trained_and_loaded_only_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "our_networks.py").write_text(
+        "from torch import nn\n"
+        "def small(shape, n_dims, *, hidden=(5,)):\n"
+        "    encoder = nn.Sequential(nn.Flatten(), nn.Linear(20, hidden[0]), nn.Tanh(), nn.Linear(hidden[0], 2 * n_dims))\n"
+        "    return encoder, nn.Sequential(nn.Linear(n_dims, 20), nn.Unflatten(1, shape))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    rosetta.train(ITEMS, "run", architecture="our_networks:small", **QUICK)
+
+    assert rosetta.latents_of("run", ITEMS, allow_code="our_networks:small").shape == (60, 3)
+    for loading in (
+        lambda: rosetta.latents_of("run", ITEMS),
+        lambda: rosetta.compare("run", "run", data=ITEMS, allow_code="os:system"),
+    ):
+        with pytest.raises(ModelError, match="--allow-code our_networks:small"):
+            loading()
+    with pytest.raises(UsageError, match="--channels has no effect on the architecture our_networks:small"):
+        rosetta.train(ITEMS, "other", architecture="our_networks:small", channels=(4,), **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"patience": 3, "validation": 0.0}, "--patience has no effect without held-out items"),
+        ({"kl_anneal": 3.0}, "--kl-anneal has no effect beyond the last of --epochs"),
+        ({"channels": (4,)}, "--channels has no effect on the architecture dense"),
+        ({"align": True}, "--align without --anchors"),
+        ({"anchor_noise": 0.1}, "--anchor-noise without --anchors"),
+        ({"likelihood": "poisson", "precision": "learned"}, "--precision has no effect on the poisson likelihood"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(tmp_path: Path, settings: dict[str, object], words: str):
+    with pytest.raises(UsageError, match=words):
+        rosetta.train(ITEMS, tmp_path / "run", **{**QUICK, **settings})
 
 
 def test_the_device_is_used_or_refused(tmp_path: Path):

@@ -100,11 +100,13 @@ class MLflow:
 
 
 def _database_address(place: Path) -> str:
-    if "?" in str(place.absolute()):  # where an address ends; the database would be made elsewhere
+    path = place.absolute() / "mlflow.db"
+    if "?" in str(path) or "%" in str(path):  # means something else in an address, by version of the library
         raise OutputError(
-            f"{place} has a question mark, with which MLflow finds no database: give the run another name"
+            f"{path} has a question mark or percent sign, with which MLflow finds no database: choose another place, "
+            "or set MLFLOW_TRACKING_URI"
         )
-    return f"sqlite:///{place.absolute() / 'mlflow.db'}"
+    return f"sqlite:///{path}"
 
 
 @contextmanager

@@ -1,19 +1,16 @@
-"""Pictures for people; matplotlib is an extra."""
+"""Latent spaces side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rosetta.arrays import Array, Floats
-from rosetta.errors import MissingExtraError
+from rosetta.charts.paper import INK, PAPER, QUIET, pyplot
 from rosetta.files import atomic_file
-
-INK, PAPER, QUIET = "#222222", "#ffffff", "#b9b9b9"
 
 
 @dataclass(frozen=True)
@@ -26,18 +23,6 @@ class Panel:
     labels: Array  # int, shape (n_items,)
     others: Floats | None = None  # of items in grey, shape (n_others, n_dims)
     anchors: Floats | None = None  # stored latents of anchors, shape (n_anchors, n_dims)
-
-
-def pyplot() -> Any:
-    """Return matplotlib's pyplot on a backend that needs no screen, or raise MissingExtraError."""
-    try:
-        import matplotlib as mpl
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("report", "matplotlib", "drawing a picture") from error
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    return plt
 
 
 def latent_spaces(panels: Sequence[Panel], path: Path, *, title: str, legend: str, force: bool) -> None:

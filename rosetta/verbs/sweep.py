@@ -1,0 +1,232 @@
+"""Train every point of a grid of settings, and say which is best."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from rosetta.arrays import Array
+from rosetta.errors import UsageError
+from rosetta.files import Paths, check_output, listed, unfinished
+from rosetta.schemas.reports import RunSetReport
+from rosetta.schemas.run import RunSet, TrainSettings
+from rosetta.training.devices import is_first_process, make_fabric
+from rosetta.training.keeping import interruptible
+from rosetta.training.loggers import choose_loggers
+from rosetta.training.loop import Progress
+from rosetta.verbs.criteria import AnchorLimit, Judge, Point, best_run, make_judge, ranked
+from rosetta.verbs.fitting import Hooks
+from rosetta.verbs.grids import Values, parse_grid, points_of
+from rosetta.verbs.job import Job, make_job, new_model
+from rosetta.verbs.prepare import Features
+from rosetta.verbs.records import Row
+from rosetta.verbs.runs import VARIED, Manner, name_all, train_set
+from rosetta.verbs.sharing import Sharing, sweep_shared
+from rosetta.verbs.sweep_results import command_of, draw_sweep, write_best, write_table
+from rosetta.verbs.train import ReplicateMode
+
+MOST_AT_ONCE, MOST_BYTES = 64, 4 << 30  # models in one program, and of their weights, gradients and Adam's moments
+BYTES_A_PARAMETER = 16
+STALE_S = 120
+
+
+def sweep(
+    data: str | Array,
+    output: str | PathLike[str],
+    *,
+    grid: Mapping[str, Values],
+    replicates: int = 1,
+    criterion: str | None = None,
+    anchor_limit: AnchorLimit = "auto",
+    at_once: int | None = None,
+    replicate_mode: ReplicateMode = "auto",
+    keep_best: bool = False,
+    storage: str | None = None,
+    study: str | None = None,
+    stale_s: int | None = None,
+    anchors: Paths = (),
+    features: Features = None,
+    trusted_keys: Paths = (),
+    trust_file: str | PathLike[str] | None = None,
+    start_from: str | PathLike[str] | None = None,
+    devices: int = 1,
+    nodes: int = 1,
+    resume: bool = False,
+    checkpoint_epochs: int | None = None,
+    checkpoint_minutes: float | None = 10.0,
+    log: Sequence[str] = (),
+    plot: str | PathLike[str] | None = None,
+    force: bool = False,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_epoch: Callable[[list[Row]], None] = lambda rows: None,
+    on_note: Callable[[str], None] = lambda note: None,
+    on_ranked: Callable[[list[Point], Judge], None] = lambda points, judge: None,
+    **settings: Any,
+) -> RunSetReport:
+    """Train a model at every point of a grid and choose the best, as the R-VAE paper's appendix B does for λ and β.
+
+    Parameters
+    ----------
+    data, anchors, features, trusted_keys, trust_file, start_from, devices, nodes, resume, log, plot, force
+        As in `train`.
+    output : path
+        The folder to make: a run folder for each model, ``runs.json``, ``table.csv``, ``sweep.png`` and
+        ``best.toml``, which ``rosetta train --config`` takes.
+    grid : mapping
+        Name of a setting (``beta``, ``anchor_weight``, ``anchor_tolerance``) to its values: numbers, or a text such
+        as ``"0:0.75:15"``, from start by step to stop, or ``"0.5,1,auto"``. All combinations are trained.
+    replicates : int
+        Seeds at each point, from `seed` on. Points are compared by their means.
+    criterion : str, optional
+        ``validation-elbo`` (the default; higher is better; it counts the KL divergence once whatever β),
+        ``validation-loss`` (reconstruction + β KL), ``validation-reconstruction`` or ``anchor-rms`` (lower is).
+    anchor_limit : "auto", float or None
+        With anchors, only a model whose anchor error is at most this share of the space's standard deviation can be
+        the best, unless none is: the criteria alone would always choose the weakest anchors. ``"auto"`` is 1.25
+        times the anchor tolerance; None is no limit.
+    at_once : int, optional
+        Models in one program at most; else 64, or as many as hold 4 GiB with Adam's moments, and 1 with `storage`.
+    replicate_mode : "auto", "stacked" or "sequential"
+        Those as one program, or one after another; ``"auto"`` measures a few steps of both.
+    keep_best : bool
+        Remove the run folders of all models but the best.
+    storage, study : str, optional
+        A database, ``sqlite:///FILE.db`` or ``postgresql://…``, and a name in it. Every process that is given the
+        same takes models from it until all are done; runs of one that died are taken again.
+    stale_s : int, optional
+        Seconds without a sign of life after which a process is taken for dead; else 120.
+    on_ranked : callable
+        Called with the points of the grid, the best first, and what they were judged by.
+    **settings
+        As in `train`, but for those in `grid`.
+
+    Returns
+    -------
+    RunSetReport
+        The runs in the order of the grid. A model that diverged is marked so, and the others are not touched by it.
+
+    Raises
+    ------
+    RosettaError
+        For what `train` refuses, and grids, criteria or studies that do not make sense.
+    """
+    folder = Path(output)
+    _check(replicates, at_once, stale_s, storage, study, devices * nodes)
+    has_anchors = bool(listed(anchors))
+    values = parse_grid(grid)
+    first, points = points_of(values, settings, replicates=replicates, has_anchors=has_anchors)
+    judge = make_judge(criterion, anchor_limit, has_anchors=has_anchors, settings=first, swept=list(values))
+    if storage is None and is_first_process():
+        check_output(folder, force=force or (resume and unfinished(folder).exists()))
+    choose_loggers(log)
+    job = make_job(
+        data, first, anchors=anchors, features=features, start_from=start_from,
+        trusted_keys=trusted_keys, trust_file=trust_file,
+    )  # fmt: skip
+    each = [job.settings_with({name: getattr(point, name) for name in VARIED}) for point in points]
+    conclude = Conclusion(
+        named=name_all(each), swept=tuple(values), judge=judge, folder=folder, keep_best=keep_best, on_note=on_note,
+        on_ranked=on_ranked, data=data if isinstance(data, str) else None,
+        options=_options(anchors, features, start_from, trusted_keys, trust_file),
+    )  # fmt: skip
+    fabric = make_fabric(job.device, devices=devices, nodes=nodes, precision_mode=first.precision_mode)
+    with interruptible() as interruption:
+        hooks = Hooks(on_epoch, on_progress, on_note, interruption, checkpoint_epochs, checkpoint_minutes)
+        manner = Manner(fabric, hooks, log, resume=resume, force=force)
+        if storage is None:
+            return train_set(
+                job, each, folder, manner, kind="sweep", mode=replicate_mode, plot=plot,
+                at_once=at_once or _fitting(job), conclude=conclude,
+            )  # fmt: skip
+        sharing = Sharing(storage, study or "", STALE_S if stale_s is None else stale_s, at_once or 1, values, judge)
+        return sweep_shared(
+            job, conclude.named, folder, manner, sharing, mode=replicate_mode, plot=plot, conclude=conclude
+        )
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What is concluded from the runs of a sweep, and written beside them."""
+
+    named: dict[str, TrainSettings]
+    swept: tuple[str, ...]
+    judge: Judge
+    folder: Path  # where the results will be
+    keep_best: bool
+    data: str | None
+    options: Mapping[str, Any]  # of the command, for best.toml
+    on_note: Callable[[str], None]
+    on_ranked: Callable[[list[Point], Judge], None]
+
+    def __call__(self, runs: RunSet, work: Path | None) -> RunSet:
+        """Return the runs with the best of them; write what is concluded into `work`."""
+        points = ranked(runs.runs, self.named, self.swept, self.judge)
+        best = best_run(points[0], self.named, self.judge)
+        if work is not None:
+            write_table(work, points, self.named, self.swept, self.judge)
+            write_best(work, self.named[best.name], self.options, command=command_of(self.data, self.folder))
+            draw_sweep(work, runs.runs, points, self.named, judge=self.judge, on_note=self.on_note)
+            for name in self.named.keys() - {best.name} if self.keep_best else ():
+                shutil.rmtree(work / name, ignore_errors=True)
+            if not points[0].is_within:
+                self._say_why(points[0])
+        self.on_ranked(points, self.judge)
+        return runs.model_copy(update={"criterion": str(self.judge), "best": best.name})
+
+    def _say_why(self, point: Point) -> None:
+        if point.n_diverged:
+            self.on_note("at every point of the grid some seed diverged: the best is the best of what is left")
+        else:
+            self.on_note(
+                f"no model has an anchor error within {self.judge.limit:.4g}: the best is the one that is nearest. Train "
+                "longer (--epochs), sweep larger weights, or allow more (--anchor-limit)"
+            )
+
+
+def _check(
+    replicates: int, at_once: int | None, stale_s: int | None, storage: str | None, study: str | None, n_processes: int
+) -> None:
+    for name, count in (("replicates", replicates), ("at-once", at_once), ("stale-after", stale_s)):
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise UsageError(f"--{name} is {count}; expected a whole number from 1")
+    if storage is None and (study is not None or stale_s is not None):
+        name = "--study" if study is not None else "--stale-after"
+        raise UsageError(f"{name} without --storage has no effect: pass --storage sqlite:///FILE.db, or leave it out")
+    if storage is not None and not study:
+        raise UsageError("--storage needs --study NAME: one database can hold many sweeps")
+    if storage is not None and n_processes > 1:
+        raise UsageError(
+            "--storage shares models among processes, --devices and --nodes one model: leave the latter out, and run "
+            "the same command once on each device"
+        )
+
+
+def _fitting(job: Job) -> int:
+    """Return how many models are trained as one program at most."""
+    n_parameters = sum(p.numel() for p in new_model(job, job.settings).parameters())
+    return max(1, min(MOST_AT_ONCE, MOST_BYTES // (BYTES_A_PARAMETER * n_parameters)))
+
+
+def _options(
+    anchors: Paths,
+    features: Features,
+    start_from: str | PathLike[str] | None,
+    trusted_keys: Paths,
+    trust_file: str | PathLike[str] | None,
+) -> dict[str, Any]:
+    """Return what `train` has to be given again, as its config file names it."""
+    has_trust = bool(listed(trusted_keys)) or trust_file is not None
+    options: dict[str, Any] = {
+        "anchors": [str(path) for path in listed(anchors)] or None,
+        "features": features if isinstance(features, str) else None,
+        "start_from": None if start_from is None else str(start_from),
+        "require_signature": True if has_trust else None,
+        "trusted_key": [str(path) for path in listed(trusted_keys)] or None,
+        "trust_file": None if trust_file is None else str(trust_file),
+    }
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,95 @@
+"""What a sweep leaves beside its runs: a table of all, a picture, and the best one's settings to go on with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rosetta.errors import MissingExtraError
+from rosetta.files import atomic_file
+from rosetta.schemas.run import RunEntry, TrainSettings
+from rosetta.verbs.criteria import Judge, Point
+
+TABLE, PICTURE, BEST = "table.csv", "sweep.png", "best.toml"
+FIGURES = ("elbo", "reconstruction", "kl", "anchor_rms")
+
+
+def write_table(
+    folder: Path, points: Sequence[Point], named: Mapping[str, TrainSettings], swept: Sequence[str], judge: Judge
+) -> None:
+    """Write table.csv: one row for each run, those of the best point first."""
+    name = judge.criterion.name.replace("-", "_")
+    columns = ["run", *swept, "seed", "epochs", *FIGURES, "anchor_weight", "criterion", "diverged"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([f"criterion_{name}" if column == "criterion" else column for column in columns])
+    for point in points:
+        for run, score in zip(point.runs, point.scores, strict=True):
+            figures = [getattr(run.final, figure) if run.final else None for figure in FIGURES]
+            row = [run.name, *point.settings.values(), named[run.name].seed, run.epochs, *figures]
+            writer.writerow([*row, run.final_anchor_weight, score, run.diverged])
+    _write(folder / TABLE, text.getvalue())
+
+
+def write_best(folder: Path, settings: TrainSettings, options: Mapping[str, Any], *, command: str) -> None:
+    """Write best.toml: the settings of one model as ``rosetta train --config`` takes them, and other options."""
+    values = {name: value for name, value in settings.model_dump(mode="json").items() if value is not None}
+    is_own = ":" in settings.architecture
+    if is_own:
+        values = {"model": values.pop("architecture")} | values
+    for name in _idle(settings):
+        del values[name]
+    lines = [f"# {command}", *(f"{name} = {json.dumps(value)}" for name, value in (values | dict(options)).items())]
+    _write(folder / BEST, "\n".join(line.replace("_", "-", line.split(" =")[0].count("_")) for line in lines) + "\n")
+
+
+def draw_sweep(
+    folder: Path,
+    runs: Sequence[RunEntry],
+    points: Sequence[Point],
+    named: Mapping[str, TrainSettings],
+    *,
+    judge: Judge,
+    on_note: Callable[[str], None],
+) -> None:
+    """Write sweep.png, the criterion over the settings that were swept; without matplotlib, say so."""
+    from rosetta.charts import sweep_chart
+
+    swept = tuple(points[0].settings)
+    rows = [
+        {name.replace("_", "-"): getattr(named[run.name], name) for name in (*swept, "seed")}
+        | {judge.criterion.name: judge.score(run, named[run.name])}
+        for run in runs
+    ]
+    best = [run.name for run in runs].index(points[0].runs[0].name)
+    try:
+        sweep_chart(
+            rows, folder / PICTURE, varied=tuple(name.replace("_", "-") for name in swept),
+            criterion=judge.criterion.name, best=best, force=True,
+        )  # fmt: skip
+    except MissingExtraError as error:
+        on_note(f"there is no {PICTURE}: {error}")
+
+
+def command_of(data: str | None, folder: Path) -> str:
+    """Return the command line that trains the best model again, to be given a name and more epochs."""
+    return f"rosetta train {shlex.quote(data) if data else 'DATA'} -o RUN --config {shlex.quote(str(folder / BEST))}"
+
+
+def _idle(settings: TrainSettings) -> list[str]:
+    """Return what other points of the grid had a use for, and this one has none: `train` refuses it."""
+    is_held = settings.anchor_weight == "auto"
+    return [
+        "anchor_scaling" if is_held else "anchor_tolerance",
+        *(["kl_anneal"] if settings.beta == 0 else []),
+    ]
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_file(path, force=True) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
