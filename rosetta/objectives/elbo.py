@@ -12,18 +12,18 @@ from rosetta.objectives.pairs import Drawn, encoder_error
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return KL(N(mean, exp(log_variance)) ‖ N(0, 1)) in nats, shape (n_items,), summed over dimensions."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+    """Return KL(N(mean, exp(log_variance)) ‖ N(0, 1)) in nats, shape (…, n_items), summed over dimensions."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(-1)
 
 
 def kl_between(mean: Tensor, sd: Tensor, other_mean: Tensor, other_log_variance: Tensor) -> Tensor:
-    """Return KL(N(mean, sd²) ‖ N(other_mean, exp(other_log_variance))) in nats, shape (n_items,)."""
+    """Return KL(N(mean, sd²) ‖ N(other_mean, exp(other_log_variance))) in nats, shape (…, n_items)."""
     ratio = (sd.square() + (mean - other_mean).square()) * (-other_log_variance).exp()
-    return 0.5 * (ratio - 1 + other_log_variance - 2 * sd.log()).sum(1)
+    return 0.5 * (ratio - 1 + other_log_variance - 2 * sd.log()).sum(-1)
 
 
 def sample(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
-    """Return mean + sd · noise, a draw from the posterior that gradients pass through; all (n_items, n_dims)."""
+    """Return mean + sd · noise, a draw from the posterior that gradients pass through; all (…, n_items, n_dims)."""
     return torch.addcmul(mean, (0.5 * log_variance).exp(), noise)
 
 
@@ -59,6 +59,9 @@ class AnchoredELBO(nn.Module):
 
     The anchors go through the encoder in one pass with the batch, so the encoder must treat items one by one. In
     evaluation there are the ``moments`` of the posterior means, shape (2, n_dims): their sum and that of their squares.
+
+    Where the model is several side by side, everything has a leading axis, n_models; anchors that all of them see need
+    not have it.
     """
 
     def __init__(self, model: LatentModel, *, also: Collection[str] = ()) -> None:
@@ -68,30 +71,45 @@ class AnchoredELBO(nn.Module):
 
     def forward(self, inputs: Tensor, noise: Tensor, anchors: Drawn | None = None) -> dict[str, Tensor]:
         """Return the terms for `inputs`, shape (n_items, …), with standard normal `noise`, shape (n_items, n_dims)."""
-        n_items = len(inputs)
-        mean, log_variance = self.model.encode(inputs if anchors is None else torch.cat([inputs, anchors.inputs]))
+        n_items = noise.shape[-2]
+        mean, log_variance = self.model.encode(inputs if anchors is None else _joined(inputs, anchors, noise.ndim - 2))
         mean, log_variance = mean.float(), log_variance.float()  # whatever precision the network computes in
-        reconstruction, kl = self._elbo_terms(inputs, mean[:n_items], log_variance[:n_items], noise)
+        items = mean[..., :n_items, :], log_variance[..., :n_items, :]
+        reconstruction, kl = self._elbo_terms(inputs, *items, noise)
         terms = {"reconstruction": reconstruction, "kl": kl}
         if anchors is not None:
-            terms |= self._anchor_terms(mean[n_items:], log_variance[n_items:], anchors)
+            terms |= self._anchor_terms(mean[..., n_items:, :], log_variance[..., n_items:, :], anchors)
         if not self.training:
-            items = mean[:n_items].detach()
-            terms["moments"] = torch.stack([items.sum(0), items.square().sum(0)])
+            means = items[0].detach()
+            terms["moments"] = torch.stack([means.sum(-2), means.square().sum(-2)], dim=-2)
         return terms
 
     def _elbo_terms(self, inputs: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        output = self.model.decoder(sample(mean, log_variance, noise)).float()
-        reconstruction = -self.model.likelihood.log_prob(output, inputs).mean()
-        return reconstruction, kl_divergence(mean, log_variance).mean()
+        return self._misfit(sample(mean, log_variance, noise), inputs), kl_divergence(mean, log_variance).mean(-1)
+
+    def _misfit(self, latents: Tensor, inputs: Tensor) -> Tensor:
+        """Return the mean negative log-likelihood of `inputs` at `latents`."""
+        output = self.model.decoder(latents).float()
+        if latents.ndim == 2:
+            return -self.model.likelihood.log_prob(output, inputs).mean()
+        inputs = inputs.expand(output.shape)
+        each = self.model.likelihood.log_prob(output.flatten(0, 1), inputs.flatten(0, 1))
+        return -each.unflatten(0, output.shape[:2]).mean(1)
 
     def _anchor_terms(self, mean: Tensor, log_variance: Tensor, anchors: Drawn) -> dict[str, Tensor]:
         terms = {"anchor_error": encoder_error(mean, anchors)}
         if "anchor_decoder" in self.also:
-            output = self.model.decoder(anchors.latents).float()
-            terms["anchor_decoder"] = -self.model.likelihood.log_prob(output, anchors.inputs).mean()
+            latents = anchors.latents.expand(mean.shape)
+            terms["anchor_decoder"] = self._misfit(latents, anchors.inputs)
         if anchors.latents_sd is not None:
-            terms["anchor_spread"] = kl_between(anchors.latents, anchors.latents_sd, mean, log_variance).mean()
+            terms["anchor_spread"] = kl_between(anchors.latents, anchors.latents_sd, mean, log_variance).mean(-1)
         if anchors.noise is not None:
             terms["anchor_elbo"] = sum(self._elbo_terms(anchors.inputs, mean, log_variance, anchors.noise))
         return terms
+
+
+def _joined(inputs: Tensor, anchors: Drawn, axis: int) -> Tensor:
+    """Return inputs with those of the anchors behind them, along the axis of the items."""
+    if axis == 1 and anchors.inputs.ndim < inputs.ndim:
+        return torch.cat([inputs, anchors.inputs.expand(len(inputs), *anchors.inputs.shape)], dim=1)
+    return torch.cat([inputs, anchors.inputs], dim=axis)

@@ -164,9 +164,9 @@ class AnchorPool(nn.Module):
 
 
 def encoder_error(means: Tensor, drawn: Drawn) -> Tensor:
-    """Return mean_k w_k ‖z_k − μ(x_k)‖² for the encoder's `means`, shape (n_drawn, n_dims), of the drawn inputs."""
-    errors = (means - drawn.latents).square().sum(1)
-    return (errors if drawn.shares is None else errors * drawn.shares).mean()
+    """Return mean_k w_k ‖z_k − μ(x_k)‖² for the encoder's `means`, shape (…, n_drawn, n_dims)."""
+    errors = (means - drawn.latents).square().sum(-1)
+    return (errors if drawn.shares is None else errors * drawn.shares).mean(-1)
 
 
 def _joined(name: str, parts: Sequence[Array | None]) -> Tensor:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from rosetta.arrays import Array
+
+T = TypeVar("T")
 
 
 class Batch(NamedTuple):
@@ -98,14 +101,14 @@ class Streamed:
 
     A pool in memory is filled from blocks in an order of chance. Every block that comes then takes the places of as
     many rows of the pool, drawn at random, which go into batches: a batch has rows from all over the pool, whose rows
-    are from all over the file. Each row comes up exactly once in an epoch. The next block is read while steps are
+    are from all over the file. Each row comes up exactly once in an epoch. The next rows are read while steps are
     taken.
 
     Parameters
     ----------
     read : callable
         Numbers of the first row and of the one after the last to float32 inputs, shape (n_rows, …).
-    is_held_out : bool tensor, shape (n_all,)
+    is_held_out : bool array, shape (n_all,)
         Rows that are not trained on.
     block, pool : int
         Rows that are read at once, and rows that batches are drawn from, no fewer. A few blocks are in memory too.
@@ -113,8 +116,8 @@ class Streamed:
         Latent dimensions.
     """
 
-    read: Callable[[int, int], Tensor]
-    is_held_out: Tensor
+    read: Callable[[int, int], Array]
+    is_held_out: Array
     block: int
     pool: int
     n_dims: int
@@ -129,57 +132,64 @@ class Streamed:
         """Yield an epoch's batches."""
         (only,) = generators
         seed = int(torch.randint(2**63 - 1, (), generator=only.order))
-        waiting: list[Tensor] = []
-        n_left = self.n_items
-        for rows in self._shuffled(np.random.default_rng(seed)):
-            n_left -= len(rows)
+        rows = self._whole_batches(np.random.default_rng(seed), batch_size)
+        with closing(_one_ahead(rows)) as ahead:
+            for some in ahead:
+                inputs = torch.from_numpy(some).to(self.device)
+                for each in torch.split(inputs, batch_size):
+                    noise = torch.randn(len(each), self.n_dims, generator=only.noise, device=self.device)
+                    part, weight = share.of(0, len(each))
+                    yield Batch(each[part], noise[part], len(each), weight)
+
+    def _whole_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[Array]:
+        """Yield an epoch's rows in shuffled order, a multiple of the batch size at a time but for the last."""
+        waiting: list[Array] = []
+        n_waiting = 0
+        for rows in self._shuffled(rng):
             waiting.append(rows)
-            n_waiting = sum(map(len, waiting))
-            if n_waiting < batch_size and n_left:
-                continue
-            ready = torch.cat(waiting) if len(waiting) > 1 else rows
-            n_ready = n_waiting // batch_size * batch_size if n_left else n_waiting
-            waiting = [ready[n_ready:].clone()]  # a view would keep all of them
-            ready = ready[:n_ready].to(self.device)
-            for start in range(0, n_ready, batch_size):
-                n_items = min(batch_size, n_ready - start)
-                noise = torch.randn(n_items, self.n_dims, generator=only.noise, device=self.device)
-                part, weight = share.of(0, n_items)
-                yield Batch(ready[start : start + n_items][part], noise[part], n_items, weight)
+            n_waiting += len(rows)
+            if n_waiting >= batch_size:
+                joined = np.concatenate(waiting)
+                n_waiting %= batch_size
+                n_whole = len(joined) - n_waiting
+                waiting = [joined[n_whole:].copy()]  # a view would keep all of them
+                yield joined[:n_whole]
+        if n_waiting:
+            yield np.concatenate(waiting)
 
-    def _shuffled(self, rng: np.random.Generator) -> Iterator[Tensor]:
-        """Yield an epoch's rows in the order of its batches, some at a time."""
-        starts = self.block * rng.permutation(-(-len(self.is_held_out) // self.block))
-        pool, n_pooled = torch.empty(0), 0
-        with closing(self._read_ahead(starts.tolist())) as blocks:
-            for block in blocks:
-                if not n_pooled:
-                    pool = torch.empty(min(self.pool, self.n_items), *block.shape[1:])
-                n_room = min(len(pool) - n_pooled, len(block))
-                pool[n_pooled : n_pooled + n_room] = block[:n_room]
-                n_pooled += n_room
-                if n_room < len(block):
-                    places = torch.from_numpy(rng.choice(n_pooled, len(block) - n_room, replace=False))
-                    leaving = pool[places]
-                    pool[places] = block[n_room:]
-                    yield leaving
-        for places in torch.from_numpy(rng.permutation(n_pooled)).split(self.block):
-            yield pool[places]
+    def _shuffled(self, rng: np.random.Generator) -> Iterator[Array]:
+        """Yield an epoch's rows in shuffled order, about a block at a time."""
+        pool, n_pooled = np.empty(0, np.float32), 0
+        for number in rng.permutation(-(-len(self.is_held_out) // self.block)).tolist():
+            block = self._trained_on(number * self.block)
+            if not n_pooled:
+                pool = np.empty((min(self.pool, self.n_items), *block.shape[1:]), np.float32)
+            n_room = min(len(pool) - n_pooled, len(block))
+            pool[n_pooled : n_pooled + n_room] = block[:n_room]
+            n_pooled += n_room
+            if n_room < len(block):
+                places = rng.choice(n_pooled, len(block) - n_room, replace=False)
+                leaving = pool[places]
+                pool[places] = block[n_room:]
+                yield leaving
+        places = rng.permutation(n_pooled)
+        for start in range(0, n_pooled, self.block):
+            yield pool[places[start : start + self.block]]
 
-    def _read_ahead(self, starts: Sequence[int]) -> Generator[Tensor, None, None]:
-        """Yield the blocks that begin at these rows, without rows that are held out."""
-        with ThreadPoolExecutor(1, "read-ahead") as reader:
-            coming: deque[Future[Tensor]] = deque()
-            for start in starts:
-                coming.append(reader.submit(self._kept, start))
-                if len(coming) > 1:
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
-
-    def _kept(self, start: int) -> Tensor:
+    def _trained_on(self, start: int) -> Array:
+        """Return the rows of a block that are not held out."""
         stop = min(start + self.block, len(self.is_held_out))
-        return self.read(start, stop)[~self.is_held_out[start:stop]]
+        rows, is_held_out = self.read(start, stop), self.is_held_out[start:stop]
+        return rows[~is_held_out] if is_held_out.any() else rows
+
+
+def _one_ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """Yield what `items` does; another thread works on the next one meanwhile."""
+    with ThreadPoolExecutor(1, "read-ahead") as worker:
+        coming = worker.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = worker.submit(next, items, None)
+            yield item
 
 
 def drawn(generators: Sequence[Generators], n_items: int, n_dims: int, device: torch.device) -> tuple[Tensor, Tensor]:

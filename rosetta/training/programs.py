@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -73,6 +73,53 @@ class Alone:
     def restore(self, weights: Sequence[Mapping[str, Tensor]]) -> None:
         """Take parameters and buffers."""
         self.objective.load_state_dict(dict(weights[0]))
+
+
+class SideBySide:
+    """Several models in one module, whose terms have an axis n_models.
+
+    Parameters
+    ----------
+    objective : module
+        Called with inputs, noise and anchors; returns terms by name.
+    n_models : int
+        Number of models.
+    weights_of, take : callable
+        Number of a model to its parameters by name; and those of all models, to be taken.
+    """
+
+    def __init__(
+        self,
+        objective: nn.Module,
+        n_models: int,
+        *,
+        weights_of: Callable[[int], dict[str, Tensor]],
+        take: Callable[[Sequence[Mapping[str, Tensor]]], None],
+        compiled: bool = False,
+    ) -> None:
+        self.n_models = n_models
+        self.objective = objective
+        self.parameters = list(objective.parameters())
+        self._weights_of, self._take = weights_of, take
+        self._called = torch.compile(objective) if compiled else objective
+
+    def __call__(self, inputs: Tensor, noise: Tensor, anchors: Any | None) -> Terms:
+        """Return the terms of a step, tensors of shape (n_models,)."""
+        module = self._called if self.objective.training else self.objective
+        terms: Terms = module(inputs, noise, anchors)
+        return terms
+
+    def train(self, mode: bool) -> None:
+        """Turn to training, or to evaluation."""
+        self.objective.train(mode)
+
+    def weights(self) -> list[dict[str, Tensor]]:
+        """Return each model's parameters by name."""
+        return [self._weights_of(number) for number in range(self.n_models)]
+
+    def restore(self, weights: Sequence[Mapping[str, Tensor]]) -> None:
+        """Take each model's parameters."""
+        self._take(weights)
 
 
 class Stacked:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from rosetta.models.side_by_side import VAEsSideBySide
 from rosetta.models.vae import VAE
+from rosetta.objectives.balance import Anchors
 from rosetta.objectives.pairs import AnchorPool
 from rosetta.schemas.run import TrainSettings
 from rosetta.training.checkpoint import load_state, save_state
 from rosetta.training.keeping import Interruption, Keeping
 from rosetta.training.loggers import Loggers
 from rosetta.training.loop import Epoch, Plan, Progress, Training
-from rosetta.training.programs import Alone, Program, Stacked
+from rosetta.training.programs import Alone, Program, SideBySide, Stacked
 from rosetta.training.schedule import Schedule
 from rosetta.training.state import capture, restore
 from rosetta.verbs.job import Job, anchors_of, balance_of, new_model, objective_of, pool_of
@@ -112,15 +114,6 @@ def make_training(
     settings, device = job.settings, job.device
     pool = pool_of(job)
     anchors = anchors_of(pool, each)
-    objectives = [objective_of(job, model) for model in models]
-    program: Program
-    if len(each) == 1:
-        called = objectives[0]
-        if settings.compile:
-            called = torch.compile(called)
-        program = Alone(objectives[0], fabric.setup_module(called) if fabric.world_size > 1 else called)
-    else:
-        program = Stacked(objectives, axes=None if anchors is None else anchors.axes, compiled=settings.compile)
     items, held_out = split_job(job, each)
     held = [(s.anchor_tolerance * pool.total_sd) ** 2 if pool and s.anchor_weight == "auto" else None for s in each]
     plan = Plan(
@@ -133,7 +126,27 @@ def make_training(
         goes_on=goes_on,
     )
     training = Training(
-        program, balance_of(job, each, pool), anchors, items, held_out,
+        _program(job, models, anchors, fabric), balance_of(job, each, pool), anchors, items, held_out,
         plan=plan, seeds=[s.seed for s in each], device=device, fabric=fabric,
     )  # fmt: skip
     return training, pool
+
+
+def _program(job: Job, models: Sequence[VAE], anchors: Anchors | None, fabric: Fabric) -> Program:
+    """Return the models as the loop takes them: alone, side by side layer by layer, or stacked by torch.func."""
+    compiled = job.settings.compile
+    if len(models) == 1:
+        objective = objective_of(job, models[0])
+        called = torch.compile(objective) if compiled else objective
+        return Alone(objective, fabric.setup_module(called) if fabric.world_size > 1 else called)
+    joined = VAEsSideBySide.of(models)
+    if joined is None:
+        axes = None if anchors is None else anchors.axes
+        return Stacked([objective_of(job, model) for model in models], axes=axes, compiled=compiled)
+    return SideBySide(
+        objective_of(job, joined),
+        len(models),
+        weights_of=lambda number: {f"model.{name}": tensor for name, tensor in joined.weights(number).items()},
+        take=lambda all_: joined.take([{n.removeprefix("model."): t for n, t in each.items()} for each in all_]),
+        compiled=compiled,
+    )

@@ -18,6 +18,7 @@ from rosetta.errors import IncompatibleError, UsageError
 from rosetta.files import Paths, listed
 from rosetta.models import alignment
 from rosetta.models.checkpoint import Checkpoint, load_run
+from rosetta.models.side_by_side import VAEsSideBySide
 from rosetta.models.vae import VAE, build_vae
 from rosetta.objectives.balance import Anchors, Balance
 from rosetta.objectives.elbo import AnchoredELBO
@@ -128,7 +129,7 @@ def pool_of(job: Job) -> AnchorPool | None:
     ).to(job.device)
 
 
-def objective_of(job: Job, model: VAE) -> AnchoredELBO:
+def objective_of(job: Job, model: VAE | VAEsSideBySide) -> AnchoredELBO:
     """Return the terms of a model's loss."""
     return AnchoredELBO(model, also={name for name in OTHER_TERMS if getattr(job.settings, f"{name}_weight")}).to(
         job.device

@@ -21,14 +21,16 @@ from rosetta.training.devices import agreed
 from rosetta.verbs.configure import split_items
 from rosetta.verbs.job import Job
 from rosetta.verbs.measure import measure_steps
+from rosetta.verbs.prepare import Streamable
 from rosetta.verbs.records import Diverged
 from rosetta.verbs.resuming import document_of, hold_to_plan, recall, remember
 from rosetta.verbs.run_folders import Manner, enter, plot_runs, read_done, train_next, train_one, train_stacked
 from rosetta.verbs.software import now
+from rosetta.verbs.splitting import n_held_out
 
 __all__ = ["Manner", "train_alone", "train_set"]
 
-VARIED = ("seed", "beta", "anchor_weight", "anchor_tolerance")  # what models that train side by side may differ in
+VARIED = ("beta", "anchor_weight", "anchor_tolerance", "seed")  # what models that train side by side may differ in
 
 
 Kind = Literal["replicates", "sweep"]
@@ -193,11 +195,13 @@ def run_set(entries: Sequence[RunEntry], group: Group, kind: Kind) -> RunSet:
 
 def report_of(job: Job, runs: RunSet, folder: Path) -> RunSetReport:
     """Return what is reported of several runs."""
-    n_items = len(job.items.inputs)
+    items = job.items
+    n_items = len(items.inputs)
+    n_held = n_held_out(items, job.settings)[0] if isinstance(items, Streamable) else None
     return RunSetReport(
         run=str(folder),
         n_items=n_items,
-        n_validation=len(split_items(n_items, job.settings)[0]),
+        n_validation=len(split_items(n_items, job.settings)[0]) if n_held is None else n_held,
         anchors=tuple(
             AnchorSource(content_id=b.content_id, n_pairs=int(b.is_anchor.sum()), signed_by=who)
             for b, who in zip(job.bundles, job.signers, strict=True)

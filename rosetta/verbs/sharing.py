@@ -1,4 +1,4 @@
-"""The part of one process in a sweep that several share: it takes models, trains them, and tells what became of them."""
+"""One process of those that share a sweep: it takes models, trains them, and tells what became of them."""
 
 from __future__ import annotations
 
@@ -54,13 +54,16 @@ def sweep_shared(
     conclude: Conclude,
 ) -> RunSetReport:
     """Train models that wait in the study until all are done, here or elsewhere; then conclude."""
+    _prepare(folder, named)
     points = [{name: getattr(s, name) for name in (*sharing.grid, "seed")} for s in named.values()]
     with open_study(
         sharing.storage, sharing.study, _document(job, named, sharing), points,
         higher_is_better=sharing.judge.criterion.is_better == "higher", stale_s=sharing.stale_s,
         on_note=manner.hooks.on_note,
     ) as study:  # fmt: skip
-        _prepare(folder, named, manner, is_new=study.is_new)
+        is_finished = (folder / RUNS_MARK).exists()  # it is written when all models are done, so look at it first
+        if is_finished and len(study.outcomes()) < len(named):
+            raise OutputError(f"{folder} holds a finished sweep, and {sharing.study} is another: choose another output")
         _train_all(job, named, folder, manner, sharing, study, mode=mode)
         outcomes = study.outcomes()
     entries = [RunEntry.model_validate_json(outcomes[number]["entry"]) for number in range(len(named))]
@@ -179,11 +182,8 @@ def _document(job: Job, named: Mapping[str, TrainSettings], sharing: Sharing) ->
     }
 
 
-def _prepare(folder: Path, named: Mapping[str, TrainSettings], manner: Manner, *, is_new: bool) -> None:
-    """Make the folder; one that is there must be of this sweep, or empty."""
-    if is_new and folder.exists():
-        check_output(folder, force=manner.force)
-        shutil.rmtree(folder)
+def _prepare(folder: Path, named: Mapping[str, TrainSettings]) -> None:
+    """Make the folder, which others may make too; one that is there must hold nothing but this sweep."""
     if not folder.exists():
         check_output(folder, force=False)
     elif not folder.is_dir():

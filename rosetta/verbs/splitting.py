@@ -57,19 +57,14 @@ def _split_stream(job: Job, items: Streamable, settings: TrainSettings) -> tuple
     n_all, n_kept = len(items.inputs), n_held_out(items, settings)[0]
     order = np.random.default_rng(settings.seed).permutation(n_all)
     measured = np.sort(order[: n_kept or min(SAMPLE, max(items.blocks.held_out, 1))])
-    is_held_out = torch.zeros(n_all, dtype=torch.bool)
-    if n_kept:
-        is_held_out[torch.from_numpy(measured)] = True
-    del order  # as large as the rest of what is kept for each row
-
-    def read(start: int, stop: int) -> Tensor:
-        return torch.from_numpy(items.inputs.read(start, stop))
-
+    del order  # larger than all else that is kept for each row
+    is_held_out = np.zeros(n_all, dtype=bool)
+    is_held_out[measured[:n_kept]] = True
     blocks = items.blocks
     inputs = torch.from_numpy(items.inputs.picked(measured, blocks.block)).to(job.device)
     rows = torch.arange(len(inputs), device=job.device)
     held_out = HeldOut(inputs, rows, _noise(len(inputs), job, settings).to(job.device), bool(n_kept))
-    streamed = Streamed(read, is_held_out, blocks.block, blocks.pool, job.config.latent_dim, job.device)
+    streamed = Streamed(items.inputs.read, is_held_out, blocks.block, blocks.pool, job.config.latent_dim, job.device)
     return streamed, held_out
 
 

@@ -6,7 +6,6 @@ of them; one whose process has given no sign for too long is put back.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 import warnings
@@ -15,7 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rosetta.errors import IncompatibleError, MissingExtraError, OutputError, UsageError
+from rosetta.errors import IncompatibleError
+from rosetta.verbs.storages import connected, shown, storage_errors
 
 if TYPE_CHECKING:
     import optuna
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 DOCUMENT, MODEL, OUTCOME = "rosetta", "model", "outcome"  # attributes of the study, and of its trials
-LOCKED_S = 60  # how long a process waits for others that write to SQLite
 JOINING_S = 20.0  # how long for the process that writes the models down
-ATTEMPTS = 6  # at making tables that another process is making too
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class Study:
         def beat() -> None:
             while not ends.wait(self.beat_s):
                 for each in taken:
-                    with suppress(*_errors()):  # the next sign may get through
+                    with suppress(*storage_errors()):  # the next sign may get through
                         self.storage.record_heartbeat(each.trial)
             self.storage.remove_session()
 
@@ -143,7 +141,7 @@ class Study:
     def _put_back(self, taken: Sequence[Taken]) -> None:
         import optuna
 
-        with suppress(*_errors()):
+        with suppress(*storage_errors()):
             for each in taken:
                 with suppress(RuntimeError):  # what is told already stays
                     self.storage.set_trial_state_values(each.trial, optuna.trial.TrialState.FAIL)
@@ -185,58 +183,19 @@ def open_study(
     OutputError
         If the storage cannot be reached.
     """
-    optuna = _import_optuna()
-    shown = _shown(url)
-    loudness = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    storage = None
-    try:
-        storage = _connect(url, shown, stale_s)
+    with connected(url, stale_s) as storage:
         is_new, number = _find_or_make(storage, name, higher_is_better=higher_is_better)
+        import optuna
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             study = optuna.load_study(study_name=name, storage=storage)
         found = Study(storage, study, number, is_new, points, max(1, stale_s // 3))
-        _agree(found, name, shown, document, on_note)
+        _agree(found, name, shown(url), document, on_note)
         if not is_new:
             _wait_for_models(found)
         found.fill()
         yield found
-    except _errors() as error:
-        raise OutputError(f"the storage {shown} failed: {str(error).splitlines()[0]}") from error
-    finally:
-        optuna.logging.set_verbosity(loudness)
-        if storage is not None:
-            storage.remove_session()
-            storage.engine.dispose()
-
-
-def _connect(url: str, shown: str, stale_s: int) -> RDBStorage:
-    """Return the storage; processes that make its tables at the same time get in each other's way, and try again."""
-    import sqlalchemy
-    from optuna.storages import RDBStorage
-
-    is_sqlite = url.startswith("sqlite")
-    own = {"connect_args": {"timeout": LOCKED_S, "isolation_level": None}} if is_sqlite else {}
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                storage = RDBStorage(
-                    url, engine_kwargs=dict(own), heartbeat_interval=max(1, stale_s // 3), grace_period=stale_s
-                )
-            break
-        except ImportError as error:
-            raise UsageError(f"the storage {shown} needs a driver that is not installed: {error.__cause__}") from error
-        except _errors():
-            if attempt == ATTEMPTS:
-                raise
-            time.sleep(random.uniform(0.1, 0.3) * attempt)  # noqa: S311  no secret
-    if is_sqlite:  # it knows no lock on a row: what is read and then written is one transaction from its start
-        sqlalchemy.event.listen(
-            storage.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
-        )
-    return storage
 
 
 def _find_or_make(storage: RDBStorage, name: str, *, higher_is_better: bool) -> tuple[bool, int]:
@@ -249,14 +208,14 @@ def _find_or_make(storage: RDBStorage, name: str, *, higher_is_better: bool) -> 
         return False, storage.get_study_id_from_name(name)
 
 
-def _agree(found: Study, name: str, shown: str, document: Mapping[str, Any], on_note: Callable[[str], None]) -> None:
+def _agree(found: Study, name: str, where: str, document: Mapping[str, Any], on_note: Callable[[str], None]) -> None:
     """Write down what the study is of, or hold this command against what is written there."""
     deadline = time.monotonic() + JOINING_S
     theirs = None
     while not found.is_new and theirs is None and time.monotonic() < deadline:
         theirs = found.storage.get_study_user_attrs(found.id).get(DOCUMENT)
         if theirs is None and found.storage.get_n_trials(found.id):
-            raise IncompatibleError(f"the study {name} in {shown} is no sweep of Rosetta's: choose another --study")
+            raise IncompatibleError(f"the study {name} in {where} is no sweep of Rosetta's: choose another --study")
         time.sleep(0 if theirs else 0.2)
     if theirs is None:  # it is new, or who made it died at once
         found.storage.set_study_user_attr(found.id, DOCUMENT, dict(document))
@@ -268,7 +227,7 @@ def _agree(found: Study, name: str, shown: str, document: Mapping[str, Any], on_
     ]
     if differences:
         raise IncompatibleError(
-            f"the study {name} in {shown} is another sweep:\n  - " + "\n  - ".join(differences) + "\nGive the same "
+            f"the study {name} in {where} is another sweep:\n  - " + "\n  - ".join(differences) + "\nGive the same "
             "options to every process, or choose another --study"
         )
     if theirs.get("software") != document["software"]:
@@ -284,39 +243,6 @@ def _wait_for_models(found: Study) -> None:
         if time.monotonic() > deadline:
             return
         time.sleep(0.2)
-
-
-def _import_optuna() -> Any:
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("optuna", "optuna", "a sweep of several processes (--storage)") from error
-    return optuna
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return StorageInternalError, SQLAlchemyError
-
-
-def _shown(url: str) -> str:
-    """Return the storage's address without its password, or raise UsageError."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        address = make_url(url)
-    except ArgumentError as error:
-        raise UsageError(
-            "--storage is no address of a database; expected sqlite:///FILE.db or postgresql://USER@HOST/NAME"
-        ) from error
-    if address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:"):
-        raise UsageError(
-            f"--storage {url} is in memory, where no other process sees it: name a file, sqlite:///FILE.db"
-        )
-    return address.render_as_string(hide_password=True)
 
 
 def _brief(value: Any) -> str:

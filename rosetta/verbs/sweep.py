@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from contextlib import closing
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,20 +12,19 @@ from rosetta.arrays import Array
 from rosetta.errors import UsageError
 from rosetta.files import Paths, check_output, listed, unfinished
 from rosetta.schemas.reports import RunSetReport
-from rosetta.schemas.run import RunSet, TrainSettings
-from rosetta.training.devices import is_first_process, make_fabric
+from rosetta.training.devices import is_first_process, launched_processes, make_fabric
 from rosetta.training.keeping import interruptible
 from rosetta.training.loggers import choose_loggers
 from rosetta.training.loop import Progress
-from rosetta.verbs.criteria import AnchorLimit, Judge, Point, best_run, make_judge, ranked
+from rosetta.verbs.criteria import AnchorLimit, Judge, Point, make_judge
 from rosetta.verbs.fitting import Hooks
 from rosetta.verbs.grids import Values, parse_grid, points_of
 from rosetta.verbs.job import Job, make_job, new_model
-from rosetta.verbs.prepare import Features
+from rosetta.verbs.prepare import Features, Streamable
 from rosetta.verbs.records import Row
 from rosetta.verbs.runs import VARIED, Manner, name_all, train_set
 from rosetta.verbs.sharing import Sharing, sweep_shared
-from rosetta.verbs.sweep_results import command_of, draw_sweep, write_best, write_table
+from rosetta.verbs.sweep_results import Conclusion
 from rosetta.verbs.train import ReplicateMode
 
 MOST_AT_ONCE, MOST_BYTES = 64, 4 << 30  # models in one program, and of their weights, gradients and Adam's moments
@@ -61,6 +58,7 @@ def sweep(
     checkpoint_minutes: float | None = 10.0,
     log: Sequence[str] = (),
     plot: str | PathLike[str] | None = None,
+    memory_gib: float | None = None,
     force: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[list[Row]], None] = lambda rows: None,
@@ -72,7 +70,7 @@ def sweep(
 
     Parameters
     ----------
-    data, anchors, features, trusted_keys, trust_file, start_from, devices, nodes, resume, log, plot, force
+    data, anchors, features, trusted_keys, trust_file, start_from, devices, nodes, resume, log, plot, memory_gib, force
         As in `train`.
     output : path
         The folder to make: a run folder for each model, ``runs.json``, ``table.csv``, ``sweep.png`` and
@@ -116,7 +114,8 @@ def sweep(
         For what `train` refuses, and grids, criteria or studies that do not make sense.
     """
     folder = Path(output)
-    _check(replicates, at_once, stale_s, storage, study, devices * nodes)
+    _check_counts(("replicates", replicates), ("at-once", at_once), ("stale-after", stale_s))
+    _check_sharing(storage, study, stale_s, n_processes=devices * nodes, force=force)
     has_anchors = bool(listed(anchors))
     values = parse_grid(grid)
     first, points = points_of(values, settings, replicates=replicates, has_anchors=has_anchors)
@@ -127,7 +126,9 @@ def sweep(
     job = make_job(
         data, first, anchors=anchors, features=features, start_from=start_from,
         trusted_keys=trusted_keys, trust_file=trust_file,
+        memory_gib=memory_gib, n_processes=max(devices, launched_processes()),
     )  # fmt: skip
+    mode = _mode_of(job, replicate_mode)
     each = [job.settings_with({name: getattr(point, name) for name in VARIED}) for point in points]
     conclude = Conclusion(
         named=name_all(each), swept=tuple(values), judge=judge, folder=folder, keep_best=keep_best, on_note=on_note,
@@ -135,75 +136,54 @@ def sweep(
         options=_options(anchors, features, start_from, trusted_keys, trust_file),
     )  # fmt: skip
     fabric = make_fabric(job.device, devices=devices, nodes=nodes, precision_mode=first.precision_mode)
-    with interruptible() as interruption:
+    with interruptible() as interruption, closing(job.items):
         hooks = Hooks(on_epoch, on_progress, on_note, interruption, checkpoint_epochs, checkpoint_minutes)
         manner = Manner(fabric, hooks, log, resume=resume, force=force)
         if storage is None:
             return train_set(
-                job, each, folder, manner, kind="sweep", mode=replicate_mode, plot=plot,
+                job, each, folder, manner, kind="sweep", mode=mode, plot=plot,
                 at_once=at_once or _fitting(job), conclude=conclude,
             )  # fmt: skip
         sharing = Sharing(storage, study or "", STALE_S if stale_s is None else stale_s, at_once or 1, values, judge)
-        return sweep_shared(
-            job, conclude.named, folder, manner, sharing, mode=replicate_mode, plot=plot, conclude=conclude
-        )
+        return sweep_shared(job, conclude.named, folder, manner, sharing, mode=mode, plot=plot, conclude=conclude)
 
 
-@dataclass(frozen=True)
-class Conclusion:
-    """What is concluded from the runs of a sweep, and written beside them."""
-
-    named: dict[str, TrainSettings]
-    swept: tuple[str, ...]
-    judge: Judge
-    folder: Path  # where the results will be
-    keep_best: bool
-    data: str | None
-    options: Mapping[str, Any]  # of the command, for best.toml
-    on_note: Callable[[str], None]
-    on_ranked: Callable[[list[Point], Judge], None]
-
-    def __call__(self, runs: RunSet, work: Path | None) -> RunSet:
-        """Return the runs with the best of them; write what is concluded into `work`."""
-        points = ranked(runs.runs, self.named, self.swept, self.judge)
-        best = best_run(points[0], self.named, self.judge)
-        if work is not None:
-            write_table(work, points, self.named, self.swept, self.judge)
-            write_best(work, self.named[best.name], self.options, command=command_of(self.data, self.folder))
-            draw_sweep(work, runs.runs, points, self.named, judge=self.judge, on_note=self.on_note)
-            for name in self.named.keys() - {best.name} if self.keep_best else ():
-                shutil.rmtree(work / name, ignore_errors=True)
-            if not points[0].is_within:
-                self._say_why(points[0])
-        self.on_ranked(points, self.judge)
-        return runs.model_copy(update={"criterion": str(self.judge), "best": best.name})
-
-    def _say_why(self, point: Point) -> None:
-        if point.n_diverged:
-            self.on_note("at every point of the grid some seed diverged: the best is the best of what is left")
-        else:
-            self.on_note(
-                f"no model has an anchor error within {self.judge.limit:.4g}: the best is the one that is nearest. Train "
-                "longer (--epochs), sweep larger weights, or allow more (--anchor-limit)"
-            )
-
-
-def _check(
-    replicates: int, at_once: int | None, stale_s: int | None, storage: str | None, study: str | None, n_processes: int
-) -> None:
-    for name, count in (("replicates", replicates), ("at-once", at_once), ("stale-after", stale_s)):
+def _check_counts(*counts: tuple[str, int | None]) -> None:
+    for name, count in counts:
         if count is not None and (not isinstance(count, int) or count < 1):
             raise UsageError(f"--{name} is {count}; expected a whole number from 1")
+
+
+def _check_sharing(
+    storage: str | None, study: str | None, stale_s: int | None, *, n_processes: int, force: bool
+) -> None:
     if storage is None and (study is not None or stale_s is not None):
         name = "--study" if study is not None else "--stale-after"
         raise UsageError(f"{name} without --storage has no effect: pass --storage sqlite:///FILE.db, or leave it out")
     if storage is not None and not study:
         raise UsageError("--storage needs --study NAME: one database can hold many sweeps")
+    if storage is not None and force:
+        raise UsageError(
+            "--force with --storage could remove what other processes have trained: leave it out, and remove the "
+            "folder yourself or choose another"
+        )
     if storage is not None and n_processes > 1:
         raise UsageError(
             "--storage shares models among processes, --devices and --nodes one model: leave the latter out, and run "
             "the same command once on each device"
         )
+
+
+def _mode_of(job: Job, mode: ReplicateMode) -> ReplicateMode:
+    """Return how the models are trained: items on disk are read for one at a time."""
+    if not isinstance(job.items, Streamable):
+        return mode
+    if mode == "stacked":
+        raise UsageError(
+            "models are stacked on items in memory, and these stay on disk: leave --replicate-mode out, or give more "
+            "--memory"
+        )
+    return "sequential"
 
 
 def _fitting(job: Job) -> int:

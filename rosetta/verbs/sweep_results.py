@@ -6,17 +6,58 @@ import csv
 import io
 import json
 import shlex
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rosetta.errors import MissingExtraError
 from rosetta.files import atomic_file
-from rosetta.schemas.run import RunEntry, TrainSettings
-from rosetta.verbs.criteria import Judge, Point
+from rosetta.schemas.run import RunEntry, RunSet, TrainSettings
+from rosetta.verbs.criteria import Judge, Point, best_run, ranked
 
 TABLE, PICTURE, BEST = "table.csv", "sweep.png", "best.toml"
 FIGURES = ("elbo", "reconstruction", "kl", "anchor_rms")
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What is concluded from the runs of a sweep, and written beside them."""
+
+    named: dict[str, TrainSettings]
+    swept: tuple[str, ...]
+    judge: Judge
+    folder: Path  # where the results will be
+    keep_best: bool
+    data: str | None
+    options: Mapping[str, Any]  # of the command, for best.toml
+    on_note: Callable[[str], None]
+    on_ranked: Callable[[list[Point], Judge], None]
+
+    def __call__(self, runs: RunSet, work: Path | None) -> RunSet:
+        """Return the runs with the best of them; write what is concluded into `work`."""
+        points = ranked(runs.runs, self.named, self.swept, self.judge)
+        best = best_run(points[0], self.named, self.judge)
+        if work is not None:
+            write_table(work, points, self.named, self.swept, self.judge)
+            write_best(work, self.named[best.name], self.options, command=command_of(self.data, self.folder))
+            draw_sweep(work, runs.runs, points, self.named, judge=self.judge, on_note=self.on_note)
+            for name in self.named.keys() - {best.name} if self.keep_best else ():
+                shutil.rmtree(work / name, ignore_errors=True)
+            if not points[0].is_within:
+                self._say_why(points[0])
+        self.on_ranked(points, self.judge)
+        return runs.model_copy(update={"criterion": str(self.judge), "best": best.name})
+
+    def _say_why(self, point: Point) -> None:
+        if point.n_diverged:
+            self.on_note("at every point of the grid some seed diverged: the best is the best of what is left")
+        else:
+            self.on_note(
+                f"no model has an anchor error within {self.judge.limit:.4g}: the best is the one that is nearest. "
+                "Train longer (--epochs), sweep larger weights, or allow more (--anchor-limit)"
+            )
 
 
 def write_table(

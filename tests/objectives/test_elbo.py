@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,13 @@ from torch.distributions import Normal, kl_divergence
 
 import rosetta
 from rosetta.errors import IncompatibleError
+from rosetta.models.side_by_side import VAEsSideBySide
 from rosetta.models.vae import VAE, build_vae
 from rosetta.objectives.balance import Anchors, Balance
 from rosetta.objectives.elbo import AnchoredELBO
 from rosetta.objectives.held import HeldWeight
 from rosetta.objectives.pairs import AnchorPool
-from rosetta.training.programs import Alone, Stacked
+from rosetta.training.programs import Alone, Program, SideBySide, Stacked
 from tests import builders
 
 
@@ -90,24 +92,43 @@ def test_weights_held_side_by_side_are_those_held_alone():
     assert float(weights[0]) != pytest.approx(1)
 
 
+def _stacked(objectives: list[AnchoredELBO], axes: object) -> Program:
+    return Stacked(objectives, axes=axes)
+
+
+def _side_by_side(objectives: list[AnchoredELBO], axes: object) -> Program:
+    joined = VAEsSideBySide.of([objective.model for objective in objectives])
+    return SideBySide(
+        AnchoredELBO(joined, also=objectives[0].also), len(objectives),
+        weights_of=lambda number: {f"model.{name}": tensor for name, tensor in joined.weights(number).items()},
+        take=lambda weights: joined.take([{n.removeprefix("model."): t for n, t in each.items()} for each in weights]),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("join", [_stacked, _side_by_side])
 @pytest.mark.parametrize(
     ("per_step", "noise", "latent_noise"), [(256, 0.0, False), (5, 0.0, False), (256, 0.1, False), (5, 0.1, True)]
 )
 def test_models_side_by_side_give_the_terms_and_gradients_of_each_alone(
-    bundle: rosetta.Bundle, per_step: int, noise: float, latent_noise: bool
+    bundle: rosetta.Bundle, join: Callable[..., Program], per_step: int, noise: float, latent_noise: bool
 ):
     models = [_model(seed) for seed in range(3)]
     objectives = [AnchoredELBO(model, also={"anchor_decoder"}) for model in models]
     pool = AnchorPool([bundle], per_step=per_step, noise=noise, with_sd=True, with_latent_noise=latent_noise)
     inputs, noises = _batch(3)
     side_by_side, alone = Anchors(pool, [4, 5, 6]), [Anchors(pool, [seed]) for seed in (4, 5, 6)]
-    program = Stacked(objectives, axes=side_by_side.axes)
+    program = join(objectives, side_by_side.axes)
+    optimizer = torch.optim.SGD(program.parameters, lr=1.0)
 
     for _ in range(2):
         drawn, singles = side_by_side.draw(), [each.draw() for each in alone]
         together = program(inputs, noises, drawn)
         sum(term.sum() for term in together.values()).backward()
-        gradients = dict(zip(program._parameters, program.parameters, strict=True))
+        before = program.weights()
+        optimizer.step()
+        optimizer.zero_grad()
+        after = program.weights()
+        program.restore(before)
         for number, objective in enumerate(objectives):
             objective.zero_grad()
             terms = Alone(objective)(inputs[number], noises[number], singles[number])
@@ -115,16 +136,14 @@ def test_models_side_by_side_give_the_terms_and_gradients_of_each_alone(
             for name, term in terms.items():
                 torch.testing.assert_close(together[name][number], term, rtol=1e-4, atol=1e-5, msg=name)
             for name, parameter in objective.named_parameters():
-                stacked = gradients[name].grad[number]
-                stacked = stacked.T if parameter.ndim == 2 else stacked
-                torch.testing.assert_close(stacked, parameter.grad, rtol=1e-4, atol=1e-4, msg=name)
-        for parameter in program.parameters:
-            parameter.grad = None
+                gradient = before[number][name] - after[number][name]
+                torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-4, msg=name)
 
 
-def test_weights_survive_being_stacked_and_given_back():
+@pytest.mark.parametrize("join", [_stacked, _side_by_side])
+def test_weights_survive_being_stacked_and_given_back(join: Callable[..., Program]):
     objectives = [AnchoredELBO(_model(seed)) for seed in range(3)]
-    program = Stacked(objectives, axes=None)
+    program = join(objectives, None)
 
     for objective, weights in zip(objectives, program.weights(), strict=True):
         assert weights.keys() == objective.state_dict().keys()

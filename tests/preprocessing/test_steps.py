@@ -82,3 +82,46 @@ def test_a_step_without_its_arrays_cannot_be_rebuilt():
 
     with pytest.raises(PreprocessingError, match="'standardize' cannot be rebuilt"):
         preprocessing.from_records(records, {})
+
+
+@pytest.mark.parametrize("n_rows", [1, 7, 1000])
+def test_constants_fitted_in_blocks_are_those_of_all_items_at_once(n_rows: int):
+    rng = np.random.default_rng(1)
+    items = rng.normal(1e6, 1e-2, size=(1000, 5))  # a mean that a sum of squares would drown in
+    items[:, 4] = 3.0
+
+    fitted = preprocessing.fit_blocks(
+        "standardize", lambda: (items[start : start + n_rows] for start in range(0, 1000, n_rows))
+    )
+
+    (_, whole), (_, step) = preprocessing.fit("standardize", items)[0][0], fitted[0]
+    assert step.arrays["mean"] == pytest.approx(items.mean(axis=0), rel=1e-12)
+    assert step.arrays["sd"][:4] == pytest.approx(items.std(axis=0)[:4], rel=1e-7)
+    assert step.arrays["sd"][4] == 1
+    if n_rows == 1000:
+        assert (step.arrays["mean"] == whole.arrays["mean"]).all()
+        assert (step.arrays["sd"] == items.std(axis=0))[:4].all()
+
+
+def test_a_later_step_is_fitted_to_blocks_that_went_through_the_earlier_ones():
+    at_once, _ = preprocessing.fit("scale(0, 255) | standardize", ITEMS)
+
+    in_blocks = preprocessing.fit_blocks("scale(0, 255) | standardize", lambda: iter(np.split(ITEMS, 3)))
+
+    for name in ("mean", "sd"):
+        assert in_blocks[1][1].arrays[name] == pytest.approx(at_once[1][1].arrays[name], rel=1e-12)
+
+
+def test_a_step_that_learns_nothing_reads_nothing():
+    def blocks():
+        pytest.fail("a block was read")
+        yield ITEMS
+
+    assert preprocessing.describe(preprocessing.fit_blocks("scale(0, 255)", blocks)) == "scale(0, 255)"
+
+
+def test_a_large_array_is_worked_on_in_blocks_with_the_same_result(monkeypatch: pytest.MonkeyPatch):
+    fitted, at_once = preprocessing.fit("scale(0, 255) | standardize", ITEMS)
+    monkeypatch.setattr(preprocessing, "LARGEST_BLOCK", 7 * ITEMS[0].size)
+
+    assert (preprocessing.apply(fitted, ITEMS) == at_once).all()
