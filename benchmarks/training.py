@@ -151,8 +151,7 @@ def pythae(folder: Path) -> None:
     """Measure pythae's trainer on the same network and batch, on a tenth of the items: it is slow."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        from pythae.models import VAE as PythaeVAE
-        from pythae.models import VAEConfig
+        import pythae.models as pythae_models
         from pythae.models.base.base_utils import ModelOutput
         from pythae.models.nn import BaseDecoder, BaseEncoder
         from pythae.trainers import BaseTrainer, BaseTrainerConfig
@@ -183,7 +182,8 @@ def pythae(folder: Path) -> None:
         from pythae.data.datasets import BaseDataset
 
         items = torch.from_numpy(data)
-        vae = PythaeVAE(VAEConfig(input_dim=shape, latent_dim=settings["latent_dim"]), Encoder(), Decoder())
+        described = pythae_models.VAEConfig(input_dim=shape, latent_dim=settings["latent_dim"])
+        vae = pythae_models.VAE(described, Encoder(), Decoder())
         config = BaseTrainerConfig(
             output_dir=str(folder / "pythae"), per_device_train_batch_size=batch_size, num_epochs=2, no_cuda=True,
             learning_rate=1e-3,

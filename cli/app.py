@@ -22,6 +22,7 @@ from . import (
     rules,
     schema,
     sign,
+    sweep,
     train,
     validate,
     verify,
@@ -57,6 +58,7 @@ def _options(
 
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
+app.command("sweep")(sweep.sweep)
 app.command("distill")(distill.distill)
 app.command("inspect")(inspect.inspect)
 app.command("validate")(validate.validate)

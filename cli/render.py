@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from rosetta.schemas.record import Record
 
-    from rosetta.training.loop import Progress
+    from rosetta.training.plan import Progress
 
 
 def emit(record: Record, *, as_json: bool, text: Callable[[], None]) -> None:

@@ -17,6 +17,7 @@ from .train import (
     CheckpointMinutes,
     Devices,
     Log,
+    Memory,
     Nodes,
     OwnModel,
     Plot,
@@ -118,6 +119,7 @@ def sweep(
     model: OwnModel = None,
     devices: Devices = 1,
     nodes: Nodes = 1,
+    memory: Memory = None,
     **settings: Any,
 ) -> None:
     """Train a model at every point of a grid on DATA, and choose the best.
@@ -154,6 +156,7 @@ def sweep(
                 start_from=start_from,
                 devices=devices,
                 nodes=nodes,
+                memory_gib=memory,
                 resume=resume,
                 checkpoint_epochs=checkpoint_epochs,
                 checkpoint_minutes=checkpoint_minutes or None,

@@ -45,6 +45,13 @@ CheckpointEpochs = Annotated[
 CheckpointMinutes = Annotated[float, typer.Option(min=0, help="Save the state every so many minutes; 0 never does.")]
 Devices = Annotated[int, typer.Option(min=1, help="Processes on each machine, each with a device of its own.")]
 Nodes = Annotated[int, typer.Option(min=1, help="Machines that train together.")]
+Memory = Annotated[
+    float | None,
+    typer.Option(
+        metavar="GIB", help="Items kept in memory; more are streamed from disk in shuffled blocks.",
+        show_default="half of the machine's",
+    ),
+]  # fmt: skip
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
@@ -72,6 +79,7 @@ def train(
     model: OwnModel = None,
     devices: Devices = 1,
     nodes: Nodes = 1,
+    memory: Memory = None,
     **settings: Any,
 ) -> None:
     """Train a VAE on DATA; with --anchors, an R-VAE in the bundle's latent space."""
@@ -94,6 +102,7 @@ def train(
                 replicate_mode=replicate_mode,
                 devices=devices,
                 nodes=nodes,
+                memory_gib=memory,
                 resume=resume,
                 checkpoint_epochs=checkpoint_epochs,
                 checkpoint_minutes=checkpoint_minutes or None,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rosetta.verbs.inspect import inspect
     from rosetta.verbs.migrate import migrate
     from rosetta.verbs.sign import keygen, sign
+    from rosetta.verbs.sweep import sweep
     from rosetta.verbs.train import train
     from rosetta.verbs.validate import validate
     from rosetta.verbs.verify import verify
@@ -45,6 +46,7 @@ _HOMES = {
     "latents_of": "rosetta.verbs.embed",
     "migrate": "rosetta.verbs.migrate",
     "sign": "rosetta.verbs.sign",
+    "sweep": "rosetta.verbs.sweep",
     "train": "rosetta.verbs.train",
     "validate": "rosetta.verbs.validate",
     "verify": "rosetta.verbs.verify",
@@ -64,6 +66,7 @@ __all__ = [
     "latents_of",
     "migrate",
     "sign",
+    "sweep",
     "train",
     "validate",
     "verify",

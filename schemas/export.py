@@ -36,7 +36,8 @@ DOCUMENTS: dict[str, type[Record]] = {
     "verify": signature.VerifyReport,
     "demo": reports.DemoReport,
 }
-READ = ("manifest", "config", "run", "runs", "program", "signature", "statement", "trust")  # the others are only written
+# the others are only written
+READ = ("manifest", "config", "run", "runs", "program", "signature", "statement", "trust")
 
 
 def documents() -> dict[str, str]:

@@ -77,7 +77,7 @@ class AnchorSource(Record):
 
 
 class FinalFigures(Record):
-    """Means over the held-out items (over all items if none were held out), in nats an item.
+    """Means over the held-out items, in nats an item; over all if none were held out (a sample, of streamed ones).
 
     `elbo` = −(`reconstruction` + `kl`) whatever β the training used. `reconstruction` is the expected
     negative log-likelihood, constants included. `anchor_rms` is the root-mean-square distance between the

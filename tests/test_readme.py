@@ -22,10 +22,8 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def toured(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """A folder in which the tour's commands were run, and what each verb printed."""
-    folder = tmp_path_factory.mktemp("readme")
+def tour_folder(lab: Lab, folder: Path) -> Path:
+    """A folder with what the demo leaves behind, and the command."""
     (folder / "rosetta-demo").mkdir()
     arrays = np.load(lab.folder / "digits.npz")
     np.savez(folder / "rosetta-demo" / "alice.npz", train=arrays["train"], held_out=arrays["held_out"])
@@ -33,18 +31,29 @@ def toured(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, di
     (folder / "bin").mkdir()
     (folder / "bin" / "rosetta").write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
     (folder / "bin" / "rosetta").chmod(0o755)
+    return folder
+
+
+def run_commands(block: str, folder: Path) -> dict[str, str]:
+    """Run each line of a block and return what each verb printed."""
     environment = os.environ | {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     printed: dict[str, str] = {}
-    for block in _blocks("sh"):
-        for line in block.replace("\\\n", " ").strip().splitlines():
-            result = subprocess.run(
-                ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
-            )
-            assert result.returncode == 0, (line, result.stdout, result.stderr)
-            verbs = re.findall(r"\brosetta ([a-z]+)", line)
-            assert len(verbs) == 1
-            printed[verbs[0]] = printed.get(verbs[0], "") + result.stdout
-    return folder, printed
+    for line in block.replace("\\\n", " ").strip().splitlines():
+        result = subprocess.run(
+            ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, (line, result.stdout, result.stderr)
+        verbs = re.findall(r"\brosetta ([a-z]+)", line)
+        assert len(verbs) == 1
+        printed[verbs[0]] = printed.get(verbs[0], "") + result.stdout
+    return printed
+
+
+@pytest.fixture(scope="module")
+def toured(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder in which the tour's commands were run, and what each verb printed."""
+    folder = tour_folder(lab, tmp_path_factory.mktemp("readme"))
+    return folder, run_commands("".join(_blocks("sh")), folder)
 
 
 def test_the_tours_commands_do_what_they_say(toured: tuple[Path, dict[str, str]]):
@@ -52,6 +61,7 @@ def test_the_tours_commands_do_what_they_say(toured: tuple[Path, dict[str, str]]
 
     assert set(printed) == {
         "train", "distill", "inspect", "validate", "check", "embed", "compare", "keygen", "sign", "verify", "rules",
+        "export",
     }  # fmt: skip
     assert "1024 anchors and 32 checks (1056 decoded)" in printed["inspect"]
     assert "valid" in printed["validate"]

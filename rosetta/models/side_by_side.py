@@ -78,8 +78,9 @@ def _joined(layers: Sequence[nn.Module]) -> nn.Module | None:
     if type(first) is nn.Linear and first.bias is not None:
         return LinearSideBySide([layer for layer in layers if isinstance(layer, nn.Linear)])
     if type(first) is nn.Sequential:
-        parts = [_joined(each) for each in zip(*layers, strict=True)]  # type: ignore[call-overload]
-        return None if any(part is None for part in parts) else nn.Sequential(*parts)
+        parts = [_joined(each) for each in zip(*layers, strict=True)]
+        known = [part for part in parts if part is not None]
+        return nn.Sequential(*known) if len(known) == len(parts) else None
     if type(first) is nn.Flatten and (first.start_dim, first.end_dim) == (1, -1):
         return nn.Flatten(2)
     if type(first) is nn.Unflatten and first.dim == 1:

@@ -72,7 +72,7 @@ class AnchorLoss(nn.Module):
             tolerance=tolerance, decoder_weight=decoder_weight, noise=noise, anchors_per_step=anchors_per_step,
             **({} if isinstance(weight, str) else {"weight": weight}),
         )  # fmt: skip
-        bundles = list(bundle) if isinstance(bundle, Sequence) and not isinstance(bundle, str) else [bundle]
+        bundles: Sequence[Pairs] = bundle if isinstance(bundle, Sequence) else [bundle]
         self.pool = AnchorPool(bundles, per_step=anchors_per_step, noise=noise, weighed=pair_weights == "share")
         self.held = HeldWeight(weight, (tolerance * self.pool.total_sd) ** 2)
         self.decoder_weight = decoder_weight
@@ -119,6 +119,7 @@ class AnchorLoss(nn.Module):
             of your own loss. Needed if `decoder_weight` is not 0.
         """
         drawn = self.draw()
+        loss: Tensor
         means = encode(drawn.inputs)
         _check_means(means, drawn)
         error = encoder_error(means, drawn)

@@ -66,8 +66,8 @@ class Anchors:
         if len(self._draws) == 1 or self.pool.is_same_at_every_step:
             return self.pool.draw(self._draws[0])
         drawn = [self.pool.draw(draws) for draws in self._draws]
-        fields = (None if parts[0] is None else torch.stack(parts) for parts in zip(*drawn, strict=True))
-        return Drawn(*fields)
+        fields = [None if parts[0] is None else torch.stack(parts) for parts in zip(*drawn, strict=True)]
+        return Drawn(*fields)  # type: ignore[arg-type]  # only what is optional is None
 
     def state(self) -> dict[str, Tensor]:
         """Return what `restore` takes, as tensors by name."""

@@ -94,7 +94,7 @@ class AnchoredELBO(nn.Module):
             return -self.model.likelihood.log_prob(output, inputs).mean()
         inputs = inputs.expand(output.shape)
         each = self.model.likelihood.log_prob(output.flatten(0, 1), inputs.flatten(0, 1))
-        return -each.unflatten(0, output.shape[:2]).mean(1)
+        return -each.reshape(output.shape[:2]).mean(1)
 
     def _anchor_terms(self, mean: Tensor, log_variance: Tensor, anchors: Drawn) -> dict[str, Tensor]:
         terms = {"anchor_error": encoder_error(mean, anchors)}
@@ -104,7 +104,8 @@ class AnchoredELBO(nn.Module):
         if anchors.latents_sd is not None:
             terms["anchor_spread"] = kl_between(anchors.latents, anchors.latents_sd, mean, log_variance).mean(-1)
         if anchors.noise is not None:
-            terms["anchor_elbo"] = sum(self._elbo_terms(anchors.inputs, mean, log_variance, anchors.noise))
+            misfit, kl = self._elbo_terms(anchors.inputs, mean, log_variance, anchors.noise)
+            terms["anchor_elbo"] = misfit + kl
         return terms
 
 

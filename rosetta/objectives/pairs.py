@@ -152,11 +152,12 @@ class AnchorPool(nn.Module):
     def draw(self, draws: Draws) -> Drawn:
         """Return the anchors of one step."""
         device = self.inputs.device
-        fields = (self.inputs, self.latents, self.latents_sd, self.shares)
+        inputs, latents, latents_sd, shares = self.inputs, self.latents, self.latents_sd, self.shares
         if len(self) > self.per_step:
             rows = draws.rows(len(self), self.per_step).to(device)
-            fields = tuple(None if field is None else field[rows] for field in fields)
-        inputs, latents, latents_sd, shares = fields
+            inputs, latents = inputs[rows], latents[rows]
+            latents_sd = None if latents_sd is None else latents_sd[rows]
+            shares = None if shares is None else shares[rows]
         if self.noise:
             inputs = inputs + self.noise * draws.normal(*inputs.shape).to(device)
         noise = draws.normal(*latents.shape).to(device) if self.with_latent_noise else None

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from inspect import signature
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
@@ -18,11 +18,11 @@ from rosetta.errors import RosettaError, TrainingError, UsageError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments import ClusterEnvironment
+    from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
 T = TypeVar("T")
 
-PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"32": "32-true", "bf16": "bf16-mixed"}
 LOST = ("gloo", "nccl", "connection closed", "connection reset", "broken pipe", "timed out")  # in torch's messages
 
 
@@ -83,7 +83,7 @@ def make_fabric(device: torch.device, *, devices: int, nodes: int, precision_mod
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on import it warns about its own deprecations
         from lightning_fabric import Fabric
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.strategies.ddp import DDPStrategy
 
     several = devices * nodes > 1
     if several and not is_started() and not hasattr(sys.modules["__main__"], "__file__"):
@@ -91,7 +91,8 @@ def make_fabric(device: torch.device, *, devices: int, nodes: int, precision_mod
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it counts processes aloud
     # nothing in the models is to be averaged but gradients; torch 2.13 gave the option another name
     buffers = {"forward_sync_buffers", "broadcast_buffers"} & set(signature(DistributedDataParallel).parameters)
-    more: dict[str, Any] = {"strategy": DDPStrategy(**{max(buffers): False})} if several else {}
+    quiet: dict[str, Any] = {max(buffers): False}
+    more: dict[str, Any] = {"strategy": DDPStrategy(**quiet)} if several else {}
     try:
         fabric = Fabric(
             accelerator={"mps": "mps", "cuda": "cuda"}.get(device.type, "cpu"),
@@ -218,7 +219,9 @@ def _counts(devices: int, nodes: int) -> tuple[int, int]:
 
 def _environment() -> ClusterEnvironment:
     """Return who started the processes; Fabric's own guess takes a SLURM batch script for a step of several tasks."""
-    from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return TorchElasticEnvironment()

@@ -36,7 +36,10 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Yield what knows of signals; a training can then end between two steps, with its state saved."""
+    """Yield what knows of signals; a training can then end between two steps, with its state saved.
+
+    A signal that came too late to end the training is delivered anew afterwards.
+    """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield interruption
@@ -47,6 +50,8 @@ def interruptible() -> Iterator[Interruption]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: it was not Python's
+    if interruption.signal is not None:
+        signal.raise_signal(interruption.signal)
 
 
 class Keeping:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rosetta.errors import TrainingError
 from rosetta.training.items import Batch, Generators, Items, Share
+from rosetta.training.measuring import HeldOut, evaluate
 from rosetta.training.patience import Patience
-from rosetta.training.programs import Program, Terms
-from rosetta.training.schedule import Schedule
-from rosetta.training.watch import Divergence, Watch
+from rosetta.training.plan import Epoch, Plan, Progress
+from rosetta.training.programs import Program, clip
+from rosetta.training.watch import Divergence, Watch, explain
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 PROGRESS_EVERY_S = 0.1
-ACTIVE = 0.01  # variance of a dimension's posterior means, above which it says something of the items
 STEPS_A_WORD = 10
 MISSED = 1.25  # times the tolerance: a held weight ends a little above or below
 
@@ -54,70 +53,6 @@ class Drawing(Protocol):
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on where a saved state stood."""
-
-
-class HeldOut(NamedTuple):
-    """Items to measure on after every epoch: each model's own, with a posterior sample that is always the same."""
-
-    inputs: Tensor  # float32, shape (n_all, …)
-    rows: Tensor  # int64, shape (n_items,) or (n_models, n_items)
-    noise: Tensor  # standard normal, shape (n_items, n_dims) or (n_models, n_items, n_dims)
-    counts: bool  # whether they were held out; else a sample of those trained on, for the active units alone
-
-
-class Epoch(NamedTuple):
-    """What one pass gave one model: means over items in nats, the anchor error in latent units, squared."""
-
-    model: int
-    number: int  # from 1
-    n_rows: int
-    elapsed_s: float  # of this epoch's steps alone
-    lr: float
-    annealed: float  # share of β that counted
-    training: Mapping[str, float]
-    validation: Mapping[str, float] | None
-    n_active: int  # dimensions whose posterior means vary over items
-    anchor_weight: float | None
-
-
-class Progress(NamedTuple):
-    """Where a training stands."""
-
-    epoch: int
-    n_rows_done: int
-    n_rows: int
-    rows_per_s: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a training goes.
-
-    Parameters
-    ----------
-    schedule : Schedule
-        Epochs, learning rates and shares of β.
-    batch_size : int
-        Items in a step, on all processes together.
-    clip : float, optional
-        Largest norm of each model's gradient; a larger one is scaled down to it.
-    patience : int, optional
-        Epochs without a better held-out loss after which a model stops.
-    betas : sequence of float
-        Weight of the KL divergence of each model, for the held-out loss.
-    anchor_targets : sequence of float or None
-        Squared anchor error that counts as held, for each model whose weight is held.
-    goes_on : bool
-        Whether the other models go on when one diverges; else that is a TrainingError.
-    """
-
-    schedule: Schedule
-    batch_size: int
-    betas: tuple[float, ...]
-    clip: float | None = None
-    patience: int | None = None
-    anchor_targets: tuple[float | None, ...] = ()
-    goes_on: bool = False
 
 
 class Keeper(Protocol):
@@ -251,8 +186,7 @@ class Training:
         self._n_asked += 1
         if self._n_asked % STEPS_A_WORD:
             return False
-        asked = torch.tensor(float(keeper.must_stop), device=self.device)
-        return bool(self.fabric.all_reduce(asked, reduce_op="sum") > 0)
+        return bool(self._average(torch.tensor(float(keeper.must_stop), device=self.device)) > 0)
 
     def train_on(self, batch: Batch) -> None:
         """Take one step."""
@@ -353,63 +287,13 @@ class Training:
         return loss if training["anchor_error"] <= MISSED**2 * target else None
 
     def new_watch(self) -> Watch:
-        alone = self.fabric.world_size == 1
-        return Watch(
-            self.epoch, (lambda tensor: tensor) if alone else lambda t: self.fabric.all_reduce(t, reduce_op="mean")
-        )
+        """Return what sums the terms of the epoch that is next."""
+        return Watch(self.epoch, self._average)
 
-
-@torch.no_grad()
-def evaluate(program: Program, held_out: HeldOut, *, block: int = 4096) -> tuple[list[dict[str, float]], list[int]]:
-    """Return each model's means over the held-out items, and its number of active units.
-
-    One posterior sample an item, the same at every call.
-    """
-    program.train(False)
-    n_items = held_out.rows.shape[-1]
-    sums: Terms = {}
-    for start in range(0, n_items, max(block // program.n_models, 1)):
-        part = slice(start, start + max(block // program.n_models, 1))
-        rows = held_out.rows[..., part]
-        terms = program(held_out.inputs[rows], held_out.noise[..., part, :], None)
-        for name, term in terms.items():
-            values = term.cpu().double() * (1 if name == "moments" else rows.shape[-1])
-            sums[name] = sums[name] + values if name in sums else values
-    moments = (sums.pop("moments") / n_items).reshape(program.n_models, 2, -1)
-    n_active = ((moments[:, 1] - moments[:, 0].square()) > ACTIVE).sum(1).tolist()
-    flat = {name: (each / n_items).reshape(-1).tolist() for name, each in sums.items()}
-    return [{name: values[m] for name, values in flat.items()} for m in range(program.n_models)], n_active
-
-
-@torch.no_grad()
-def clip(parameters: Sequence[nn.Parameter], largest: float, *, n_models: int = 1) -> None:
-    """Scale each model's gradient down to the norm `largest`, where it is longer.
-
-    Parameters
-    ----------
-    parameters : sequence of parameters
-        With their gradients; where there are several models, their first axis is that of the models.
-    """
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    if n_models == 1:
-        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
-    else:
-        squares = torch.stack([g.reshape(n_models, -1).square().sum(1) for g in gradients])
-        norm = squares.sum(0).sqrt()
-    factor = (largest / (norm + 1e-6)).clamp(max=1.0)
-    for gradient in gradients:
-        gradient.mul_(factor if n_models == 1 else factor.reshape(-1, *[1] * (gradient.ndim - 1)))
-
-
-def explain(divergence: Divergence, n_models: int) -> str:
-    """Return where a training diverged and what to try, as a sentence."""
-    which = f" of model {divergence.model} of {n_models}" if n_models > 1 else ""
-    usual = "a smaller --lr, --clip 1, inputs of a smaller range (--preprocess) or a smaller --precision"
-    advice = {
-        "kl": "a smaller --lr, --clip 1, or --kl-anneal 10, so that the posterior is not pulled at once",
-        "anchor_error": "a smaller --lr, --clip 1, or a larger --anchor-tolerance",
-    }.get(divergence.term, usual)
-    return (
-        f"the training diverged: in epoch {divergence.epoch}, step {divergence.step}, the "
-        f"{divergence.term.replace('_', ' ')}{which} became {divergence.value}. Try {advice}"
-    )
+    def _average(self, tensor: Tensor) -> Tensor:
+        """Return the mean over all processes."""
+        if self.fabric.world_size == 1:
+            return tensor
+        mean = self.fabric.all_reduce(tensor, reduce_op="mean")
+        assert isinstance(mean, Tensor)  # noqa: S101  as a tensor went in
+        return mean

@@ -191,3 +191,23 @@ class Stacked:
 
     def _turned(self, name: str, tensor: Tensor) -> Tensor:
         return tensor.transpose(-1, -2) if name in self._transposed else tensor
+
+
+@torch.no_grad()
+def clip(parameters: Sequence[nn.Parameter], largest: float, *, n_models: int = 1) -> None:
+    """Scale each model's gradient down to the norm `largest`, where it is longer.
+
+    Parameters
+    ----------
+    parameters : sequence of parameters
+        With their gradients; where there are several models, their first axis is that of the models.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if n_models == 1:
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+    else:
+        squares = torch.stack([g.reshape(n_models, -1).square().sum(1) for g in gradients])
+        norm = squares.sum(0).sqrt()
+    factor = (largest / (norm + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(factor if n_models == 1 else factor.reshape(-1, *[1] * (gradient.ndim - 1)))

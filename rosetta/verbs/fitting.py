@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,7 +17,8 @@ from rosetta.schemas.run import TrainSettings
 from rosetta.training.checkpoint import load_state, save_state
 from rosetta.training.keeping import Interruption, Keeping
 from rosetta.training.loggers import Loggers
-from rosetta.training.loop import Epoch, Plan, Progress, Training
+from rosetta.training.loop import Training
+from rosetta.training.plan import Epoch, Plan, Progress
 from rosetta.training.programs import Alone, Program, SideBySide, Stacked
 from rosetta.training.schedule import Schedule
 from rosetta.training.state import capture, restore
@@ -137,7 +138,7 @@ def _program(job: Job, models: Sequence[VAE], anchors: Anchors | None, fabric: F
     compiled = job.settings.compile
     if len(models) == 1:
         objective = objective_of(job, models[0])
-        called = torch.compile(objective) if compiled else objective
+        called: Any = torch.compile(objective) if compiled else objective
         return Alone(objective, fabric.setup_module(called) if fabric.world_size > 1 else called)
     joined = VAEsSideBySide.of(models)
     if joined is None:

@@ -13,7 +13,10 @@ from rosetta.models.checkpoint import weights_digest
 from rosetta.models.vae import VAE
 from rosetta.objectives.pairs import AnchorPool
 from rosetta.schemas.run import AnchorSource, DataSummary, FinalFigures, RunConfig, RunRecord, TrainSettings
-from rosetta.training.loop import Epoch, HeldOut, Training, evaluate, explain
+from rosetta.training.loop import Training
+from rosetta.training.measuring import HeldOut, evaluate
+from rosetta.training.plan import Epoch
+from rosetta.training.watch import explain
 from rosetta.verbs.job import OTHER_TERMS, Job
 from rosetta.verbs.software import now, versions
 

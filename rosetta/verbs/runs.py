@@ -67,7 +67,8 @@ def train_alone(job: Job, folder: Path, manner: Manner, *, plot: str | PathLike[
         work = enter(stack, folder, manner)
         _hold_to_plan(job, [job.settings], work, manner, kind="alone", mode="auto")
         outcome = train_one(job, job.settings, work, manner, name=folder.name)
-        assert isinstance(outcome, RunRecord)
+        if isinstance(outcome, Diverged):
+            raise TrainingError(outcome.message)
         if manner.is_first:
             plot_runs({folder.name: work}, plot, job, manner)
     return TrainReport(

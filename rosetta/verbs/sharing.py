@@ -79,7 +79,8 @@ def sweep_shared(
         manner.hooks.on_note(f"the best run is on {best['host']}, where it was trained, in {best['folder']}")
     if left := sorted(folder.glob("*.unfinished")):
         manner.hooks.on_note(f"{left[0]} is what a process that died has left: nothing needs it, remove it")
-    plot_runs({name: folder / name for name in named if (folder / name).is_dir()}, plot, job, manner)
+    here = {name: folder / name for name in named if (folder / name).is_dir()}
+    plot_runs(here, plot, job, _going_on(manner, resume=True))  # every process draws, the last one over the others
     return report_of(job, runs, folder)
 
 

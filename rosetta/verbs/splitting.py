@@ -10,7 +10,8 @@ from torch import Tensor
 
 from rosetta.schemas.run import TrainSettings
 from rosetta.training.items import InMemory, Items, Streamed
-from rosetta.training.loop import HeldOut, Training
+from rosetta.training.loop import Training
+from rosetta.training.measuring import HeldOut
 from rosetta.verbs.configure import split_items
 from rosetta.verbs.job import Job
 from rosetta.verbs.prepare import Streamable

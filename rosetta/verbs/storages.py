@@ -89,7 +89,9 @@ def _connect(url: str, where: str, stale_s: int) -> RDBStorage:
     from optuna.storages import RDBStorage
 
     is_sqlite = url.startswith("sqlite")
-    own = {"connect_args": {"timeout": LOCKED_S, "isolation_level": None}} if is_sqlite else {}
+    own: dict[str, Any] = {"pool_pre_ping": True}  # a connection may be cut in the hours between two models
+    if is_sqlite:
+        own = {"connect_args": {"timeout": LOCKED_S, "isolation_level": None}}
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with warnings.catch_warnings():

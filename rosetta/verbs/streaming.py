@@ -58,10 +58,11 @@ class Blocks(NamedTuple):
                 ".npy file with numpy.save, or give more --memory"
             )
         pool = budget // 2 // (4 * item_size)
+        largest = max(pool // BLOCKS_A_POOL, 1)
         wanted = min(max(budget // 256, SMALLEST_BLOCK), LARGEST_BLOCK) // max(4 * item_size, raw)
-        block = max(min(wanted, pool // BLOCKS_A_POOL), 1)
-        in_pieces = -(-block // rows.piece) * rows.piece
-        return cls(in_pieces if in_pieces * BLOCKS_A_POOL <= pool else block, pool, budget // 4 // (4 * item_size))
+        block = max(min(wanted, largest), 1)
+        in_pieces = max(block // rows.piece, 1) * rows.piece
+        return cls(in_pieces if in_pieces <= largest else block, pool, budget // 4 // (4 * item_size))
 
 
 @dataclass(frozen=True)

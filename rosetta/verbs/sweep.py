@@ -10,12 +10,12 @@ from typing import Any
 
 from rosetta.arrays import Array
 from rosetta.errors import UsageError
-from rosetta.files import Paths, check_output, listed, unfinished
+from rosetta.files import Paths, check_output, listed, shown, unfinished
 from rosetta.schemas.reports import RunSetReport
 from rosetta.training.devices import is_first_process, launched_processes, make_fabric
 from rosetta.training.keeping import interruptible
 from rosetta.training.loggers import choose_loggers
-from rosetta.training.loop import Progress
+from rosetta.training.plan import Progress
 from rosetta.verbs.criteria import AnchorLimit, Judge, Point, make_judge
 from rosetta.verbs.fitting import Hooks
 from rosetta.verbs.grids import Values, parse_grid, points_of
@@ -202,11 +202,11 @@ def _options(
     """Return what `train` has to be given again, as its config file names it."""
     has_trust = bool(listed(trusted_keys)) or trust_file is not None
     options: dict[str, Any] = {
-        "anchors": [str(path) for path in listed(anchors)] or None,
+        "anchors": [shown(path) for path in listed(anchors)] or None,
         "features": features if isinstance(features, str) else None,
-        "start_from": None if start_from is None else str(start_from),
+        "start_from": None if start_from is None else shown(start_from),
         "require_signature": True if has_trust else None,
-        "trusted_key": [str(path) for path in listed(trusted_keys)] or None,
-        "trust_file": None if trust_file is None else str(trust_file),
+        "trusted_key": [shown(path) for path in listed(trusted_keys)] or None,
+        "trust_file": None if trust_file is None else shown(trust_file),
     }
     return {name: value for name, value in options.items() if value is not None}

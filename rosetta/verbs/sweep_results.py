@@ -85,8 +85,11 @@ def write_best(folder: Path, settings: TrainSettings, options: Mapping[str, Any]
         values = {"model": values.pop("architecture")} | values
     for name in _idle(settings):
         del values[name]
-    lines = [f"# {command}", *(f"{name} = {json.dumps(value)}" for name, value in (values | dict(options)).items())]
-    _write(folder / BEST, "\n".join(line.replace("_", "-", line.split(" =")[0].count("_")) for line in lines) + "\n")
+    said = "".join(c if c.isprintable() else "?" for c in command)  # a comment is one line
+    lines = [f"# {said}"]
+    for name, value in (values | dict(options)).items():
+        lines.append(f"{name.replace('_', '-')} = {json.dumps(value, ensure_ascii=False)}")
+    _write(folder / BEST, "\n".join(lines) + "\n")
 
 
 def draw_sweep(

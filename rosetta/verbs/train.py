@@ -16,7 +16,8 @@ from rosetta.schemas.run import TrainSettings
 from rosetta.training.devices import is_first_process, launched_processes, make_fabric
 from rosetta.training.keeping import interruptible
 from rosetta.training.loggers import choose_loggers
-from rosetta.training.loop import MISSED, Progress
+from rosetta.training.loop import MISSED
+from rosetta.training.plan import Progress
 from rosetta.verbs.fitting import Hooks
 from rosetta.verbs.job import make_job
 from rosetta.verbs.prepare import Features, Prepared, Streamable
@@ -92,7 +93,7 @@ def train(
     force : bool
         Replace a run folder that is there, and discard an interrupted training.
     on_progress : callable
-        Called about ten times a second with a `rosetta.training.loop.Progress`.
+        Called about ten times a second with a `rosetta.training.plan.Progress`.
     on_epoch : callable
         Called after each epoch with the rows of metrics.csv, one for each model that trains.
     on_note : callable

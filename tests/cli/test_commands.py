@@ -337,6 +337,7 @@ def test_every_command_explains_itself(run):
             "rules",
             "explain",
             "export",
+            "sweep",
             "inspect",
             "embed",
             "check",

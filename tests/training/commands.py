@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import csv
+import gc
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-DISK = ("open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "shutil.rmtree")  # audited events
+# audited events, and how many of their arguments are paths
+DISK = {"open": 1, "os.mkdir": 1, "os.remove": 1, "os.rename": 2, "os.rmdir": 1, "os.link": 2, "shutil.rmtree": 1}
 
 
 class Ended(NamedTuple):
@@ -71,7 +76,7 @@ class Command:
 
 def start(
     folder: Path, *arguments: object, env: Mapping[str, str] | None = None, kill_at: int | None = None,
-    largest_file: int | None = None,
+    largest_file: int | None = None, interrupt_at: int | None = None,
 ) -> Command:  # fmt: skip
     """Start ``rosetta ARGUMENTS`` in a folder.
 
@@ -84,13 +89,17 @@ def start(
         it counts, and says the count on stderr.
     largest_file : int, optional
         Bytes of the largest file that it can write, as on a disk that is full.
+    interrupt_at : int, optional
+        The process gets SIGTERM at the end of the so-manieth step that it takes.
     """
     number = len(list(folder.glob(".command-*.err")))
     out, err = folder / f".command-{number}.out", folder / f".command-{number}.err"
+    err.touch()
     pid = _ask(
         {
             "start": [str(each) for each in arguments], "folder": str(folder), "out": str(out), "err": str(err),
             "env": dict(env or {}), "kill_at": kill_at, "largest_file": largest_file,
+            "interrupt_at": interrupt_at,
         }
     )  # fmt: skip
     return Command(pid, out, err)
@@ -99,6 +108,22 @@ def start(
 def run(folder: Path, *arguments: object, **more: Any) -> Ended:
     """Run ``rosetta ARGUMENTS`` in a folder to its end."""
     return start(folder, *arguments, **more).wait()
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    """Return all of a run, or of several, that must not depend on interruptions."""
+    found = {}
+    for record in sorted(folder.rglob("run.json")):
+        document = json.loads(record.read_text())
+        names = ("weights_sha256", "final", "epochs", "best_epoch", "final_anchor_weight")
+        with (record.parent / "metrics.csv").open() as file:
+            rows = [
+                {name: text for name, text in row.items() if name not in ("elapsed_s", "rows_per_s")}
+                for row in csv.DictReader(file)
+            ]
+        found[str(record.parent.relative_to(folder))] = {name: document[name] for name in names} | {"rows": rows}
+    assert found
+    return found
 
 
 @cache
@@ -146,8 +171,25 @@ def _become(request: dict[str, Any]) -> None:
     sys.argv = [str(Path(sys.executable).parent / "rosetta"), *request["start"]]
     if request["largest_file"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"], resource.RLIM_INFINITY))
+    if request["interrupt_at"] is not None:
+        _count_steps(request["interrupt_at"])
     if request["kill_at"] is not None:
         _count_disk_events(request["folder"], request["kill_at"])
+
+
+def _count_steps(interrupt_at: int) -> None:
+    from rosetta.training.loop import Training
+
+    train_on, n_steps = Training.train_on, 0
+
+    def counted(training: Training, batch: Any) -> None:
+        nonlocal n_steps
+        train_on(training, batch)
+        n_steps += 1
+        if n_steps == interrupt_at:
+            signal.raise_signal(signal.SIGTERM)
+
+    Training.train_on = counted  # type: ignore[method-assign]
 
 
 def _count_disk_events(folder: str, kill_at: int) -> None:
@@ -155,7 +197,7 @@ def _count_disk_events(folder: str, kill_at: int) -> None:
 
     def see(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal n_events
-        if event not in DISK or not any(_is_below(each, folder) for each in arguments):
+        if event not in DISK or not any(_is_below(each, folder) for each in arguments[: DISK[event]]):
             return
         n_events += 1
         if n_events == kill_at:
@@ -172,16 +214,29 @@ def _is_below(path: object, folder: str) -> bool:
     )
 
 
-if __name__ == "__main__":
-    import warnings
-
+def _load() -> None:
+    """Import what commands do when they run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import lightning_fabric
-        import rosetta.cli
+        for name in ("lightning_fabric", "h5py", "torch.profiler", "rosetta.cli.app", "rosetta.verbs.train"):
+            importlib.import_module(name)
+    gc.freeze()
 
-        import rosetta.verbs.train  # noqa: F401
 
-    requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    _serve(requests, answers)
-    rosetta.cli.main()
+def _run() -> None:
+    """Run the command, and end without taking apart all that was loaded, which takes longer than the command."""
+    code: object = 0
+    try:
+        importlib.import_module("rosetta.cli").main()
+    except SystemExit as ended:
+        code = ended.code or 0
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
+if __name__ == "__main__":
+    _load()
+    _serve(os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w"))
+    _run()

@@ -12,8 +12,10 @@ from rosetta.objectives.balance import Balance
 from rosetta.objectives.elbo import AnchoredELBO
 from rosetta.training.devices import make_fabric
 from rosetta.training.items import InMemory
-from rosetta.training.loop import Epoch, HeldOut, Plan, Progress, Training, clip, evaluate
-from rosetta.training.programs import Alone
+from rosetta.training.loop import Training
+from rosetta.training.measuring import HeldOut, evaluate
+from rosetta.training.plan import Epoch, Plan, Progress
+from rosetta.training.programs import Alone, clip
 from rosetta.training.schedule import Schedule
 
 CPU = torch.device("cpu")

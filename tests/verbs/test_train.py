@@ -212,7 +212,8 @@ def test_a_network_of_ones_own_is_trained_and_loaded_only_on_request(tmp_path: P
     (tmp_path / "our_networks.py").write_text(
         "from torch import nn\n"
         "def small(shape, n_dims, *, hidden=(5,)):\n"
-        "    encoder = nn.Sequential(nn.Flatten(), nn.Linear(20, hidden[0]), nn.Tanh(), nn.Linear(hidden[0], 2 * n_dims))\n"
+        "    layers = nn.Linear(20, hidden[0]), nn.Tanh(), nn.Linear(hidden[0], 2 * n_dims)\n"
+        "    encoder = nn.Sequential(nn.Flatten(), *layers)\n"
         "    return encoder, nn.Sequential(nn.Linear(n_dims, 20), nn.Unflatten(1, shape))\n"
     )
     monkeypatch.chdir(tmp_path)
