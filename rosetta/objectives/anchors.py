@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 
@@ -72,7 +72,7 @@ class AnchorLoss(nn.Module):
             tolerance=tolerance, decoder_weight=decoder_weight, noise=noise, anchors_per_step=anchors_per_step,
             **({} if isinstance(weight, str) else {"weight": weight}),
         )  # fmt: skip
-        bundles: Sequence[Pairs] = bundle if isinstance(bundle, Sequence) else [bundle]
+        bundles = list(bundle) if isinstance(bundle, list | tuple) else [cast("Pairs", bundle)]
         self.pool = AnchorPool(bundles, per_step=anchors_per_step, noise=noise, weighed=pair_weights == "share")
         self.held = HeldWeight(weight, (tolerance * self.pool.total_sd) ** 2)
         self.decoder_weight = decoder_weight
