@@ -138,7 +138,7 @@ class Training:
             If the keeper says that it must stop, after the state was kept.
         """
         schedule = self.plan.schedule
-        while self.epoch <= schedule.epochs and not (self.patience and self.patience.has_stopped):
+        while self.epoch <= schedule.epochs and self._goes_on:
             self._pass(on_progress, keeper)
             self._check_weights()
             means = self.watch.means(self.program.n_models)
@@ -150,6 +150,12 @@ class Training:
             self._keep_if_due(keeper, self.epoch - 1, ends=True)
         if self.patience:
             self.patience.restore_best(self.program)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a model is left that neither stopped early nor diverged."""
+        stopped = self.patience.stopped_at if self.patience else [None] * self.program.n_models
+        return any(each is None and model not in self.diverged for model, each in enumerate(stopped))
 
     def _pass(self, on_progress: Callable[[Progress], None], keeper: Keeper) -> None:
         """Go through the items once, or through what an interrupted epoch has left."""
