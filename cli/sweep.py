@@ -31,7 +31,7 @@ from .train import (
 if TYPE_CHECKING:
     from rosetta.schemas.reports import RunSetReport
 
-    from rosetta.verbs.criteria import Judge, Point
+    from rosetta.verbs.sweeps.criteria import Judge, Point
 
 SHOWN = 20  # points of the grid; table.csv has them all
 SWEEP, SHARING = "Sweep", "Sharing among processes"
@@ -130,8 +130,8 @@ def sweep(
     with exit_on_error():
         chosen = parsed(own_model(settings, model))
         from rosetta.training.devices import is_first_process
-        from rosetta.verbs.grids import read_grid
         from rosetta.verbs.sweep import sweep as run
+        from rosetta.verbs.sweeps.grids import read_grid
 
         trust = trust_options(require_signature, trusted_key, trust_file)
         notes: list[str] = []
@@ -189,7 +189,7 @@ def _limit(text: str) -> Any:
 
 
 def _show(report: RunSetReport, points: list[Point], judge: Judge, *, data: str) -> None:
-    from rosetta.verbs.sweep_results import command_of
+    from rosetta.verbs.sweeps.results import command_of
 
     runs = report.runs
     how = "as one program" if runs.mode == "stacked" else "one after another"

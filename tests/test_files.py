@@ -130,11 +130,12 @@ def test_a_file_that_cannot_grow_is_one_clear_error_and_leaves_nothing(tmp_path:
         assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_training_leaves_nothing(tmp_path: Path, lab):
-    command = [sys.executable, "-c", "from rosetta.cli import main; main()", "train", lab.bob]
+def test_an_interrupted_training_that_saves_nothing_leaves_nothing(tmp_path: Path, lab):
+    command = [sys.executable, "-c", "from rosetta.cli import main; main()", "train", lab.bob, "--quiet"]
     process = subprocess.Popen(
-        [*command, "-o", str(tmp_path / "run"), "--epochs", "100000"], stderr=subprocess.PIPE, text=True
-    )
+        [*command, "-o", str(tmp_path / "run"), "--epochs", "100000", "--checkpoint-minutes", "0"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     time.sleep(6)
     process.send_signal(signal.SIGINT)
     _, message = process.communicate(timeout=30)

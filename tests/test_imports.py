@@ -83,7 +83,7 @@ def test_only_sources_bundle_checkpoints_files_and_the_command_line_touch_the_di
             "export",
             "inspect",
             "sign",
-            "sweep_results",
+            "results",
             "verify",
         ):  # Bundle.open, or a stream
             names -= {"open"}

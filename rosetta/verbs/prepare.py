@@ -17,7 +17,7 @@ from rosetta.errors import IncompatibleError, SourceError
 from rosetta.models.checkpoint import Checkpoint
 from rosetta.preprocessing import Step
 from rosetta.sources import Rows, open_rows, read_items, read_names
-from rosetta.verbs.streaming import Blocks, Facts, Stream, facts_of, refuse_nonfinite, refuse_overflow
+from rosetta.verbs.trainings.streaming import Blocks, Facts, Stream, facts_of, refuse_nonfinite, refuse_overflow
 
 Features = str | Sequence[str] | None
 

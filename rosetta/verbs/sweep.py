@@ -8,24 +8,24 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from rosetta.arrays import Array
+from rosetta.arrays import Array, resolve_device
 from rosetta.errors import UsageError
-from rosetta.files import Paths, check_output, listed, shown, unfinished
+from rosetta.files import Paths, check_output, listed, shown
 from rosetta.schemas.reports import RunSetReport
-from rosetta.training.devices import is_first_process, launched_processes, make_fabric
+from rosetta.training.devices import is_first_process, launched_processes, spoken_by_first, start
 from rosetta.training.keeping import interruptible
 from rosetta.training.loggers import choose_loggers
 from rosetta.training.plan import Progress
-from rosetta.verbs.criteria import AnchorLimit, Judge, Point, make_judge
-from rosetta.verbs.fitting import Hooks
-from rosetta.verbs.grids import Values, parse_grid, points_of
-from rosetta.verbs.job import Job, make_job, new_model
 from rosetta.verbs.prepare import Features, Streamable
-from rosetta.verbs.records import Row
-from rosetta.verbs.runs import VARIED, Manner, name_all, train_set
-from rosetta.verbs.sharing import Sharing, sweep_shared
-from rosetta.verbs.sweep_results import Conclusion
+from rosetta.verbs.sweeps.criteria import AnchorLimit, Judge, Point, make_judge
+from rosetta.verbs.sweeps.grids import Values, parse_grid, points_of
+from rosetta.verbs.sweeps.results import Conclusion
+from rosetta.verbs.sweeps.sharing import Sharing, sweep_shared
 from rosetta.verbs.train import ReplicateMode
+from rosetta.verbs.trainings.fitting import Hooks
+from rosetta.verbs.trainings.job import Job, make_job, new_model
+from rosetta.verbs.trainings.records import Row
+from rosetta.verbs.trainings.runs import VARIED, Manner, name_all, train_set
 
 MOST_AT_ONCE, MOST_BYTES = 64, 4 << 30  # models in one program, and of their weights, gradients and Adam's moments
 BYTES_A_PARAMETER = 16
@@ -114,20 +114,26 @@ def sweep(
         For what `train` refuses, and grids, criteria or studies that do not make sense.
     """
     folder = Path(output)
-    _check_counts(("replicates", replicates), ("at-once", at_once), ("stale-after", stale_s))
-    _check_sharing(storage, study, stale_s, n_processes=devices * nodes, force=force)
-    has_anchors = bool(listed(anchors))
-    values = parse_grid(grid)
-    first, points = points_of(values, settings, replicates=replicates, has_anchors=has_anchors)
-    judge = make_judge(criterion, anchor_limit, has_anchors=has_anchors, settings=first, swept=list(values))
-    if storage is None and is_first_process():
-        check_output(folder, force=force or (resume and unfinished(folder).exists()))
-    choose_loggers(log)
-    job = make_job(
-        data, first, anchors=anchors, features=features, start_from=start_from,
-        trusted_keys=trusted_keys, trust_file=trust_file,
-        memory_gib=memory_gib, n_processes=max(devices, launched_processes()),
-    )  # fmt: skip
+    with spoken_by_first():
+        _check_counts(("replicates", replicates), ("at-once", at_once), ("stale-after", stale_s))
+        _check_sharing(storage, study, stale_s, n_processes=devices * nodes, force=force)
+        has_anchors = bool(listed(anchors))
+        values = parse_grid(grid)
+        first, points = points_of(values, settings, replicates=replicates, has_anchors=has_anchors)
+        judge = make_judge(criterion, anchor_limit, has_anchors=has_anchors, settings=first, swept=list(values))
+        device = resolve_device(first.device)
+
+    def ready() -> Job:
+        if storage is None and is_first_process():
+            check_output(folder, force=force or resume)
+        choose_loggers(log)
+        return make_job(
+            data, first, anchors=anchors, features=features, start_from=start_from,
+            trusted_keys=trusted_keys, trust_file=trust_file,
+            memory_gib=memory_gib, n_processes=max(devices, launched_processes()),
+        )  # fmt: skip
+
+    job, fabric = start(ready, device, devices=devices, nodes=nodes, precision_mode=first.precision_mode)
     mode = _mode_of(job, replicate_mode)
     each = [job.settings_with({name: getattr(point, name) for name in VARIED}) for point in points]
     conclude = Conclusion(
@@ -135,7 +141,6 @@ def sweep(
         on_ranked=on_ranked, data=data if isinstance(data, str) else None,
         options=_options(anchors, features, start_from, trusted_keys, trust_file),
     )  # fmt: skip
-    fabric = make_fabric(job.device, devices=devices, nodes=nodes, precision_mode=first.precision_mode)
     with interruptible() as interruption, closing(job.items):
         hooks = Hooks(on_epoch, on_progress, on_note, interruption, checkpoint_epochs, checkpoint_minutes)
         manner = Manner(fabric, hooks, log, resume=resume, force=force)

@@ -8,24 +8,30 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from rosetta.arrays import Array
+from rosetta.arrays import Array, resolve_device
 from rosetta.errors import UsageError
-from rosetta.files import Paths, check_output, unfinished
+from rosetta.files import Paths, check_output
 from rosetta.schemas.reports import RunSetReport, TrainReport
 from rosetta.schemas.run import TrainSettings
-from rosetta.training.devices import is_first_process, launched_processes, make_fabric
+from rosetta.training.devices import (
+    check_counts,
+    is_first_process,
+    launched_processes,
+    spoken_by_first,
+    start,
+)
 from rosetta.training.keeping import interruptible
 from rosetta.training.loggers import choose_loggers
 from rosetta.training.loop import MISSED
 from rosetta.training.plan import Progress
-from rosetta.verbs.fitting import Hooks
-from rosetta.verbs.job import make_job
 from rosetta.verbs.prepare import Features, Prepared, Streamable
-from rosetta.verbs.records import Row
-from rosetta.verbs.runs import Manner, train_alone, train_set
 from rosetta.verbs.settings import check_settings
-from rosetta.verbs.splitting import n_held_out
-from rosetta.verbs.streaming import gibibytes
+from rosetta.verbs.trainings.fitting import Hooks
+from rosetta.verbs.trainings.job import Job, make_job
+from rosetta.verbs.trainings.records import Row
+from rosetta.verbs.trainings.runs import Manner, train_alone, train_set
+from rosetta.verbs.trainings.splitting import n_held_out
+from rosetta.verbs.trainings.streaming import gibibytes
 
 UNUSUAL_VALUE = 20.0  # beyond this, inputs are probably raw numbers that were meant to be scaled
 
@@ -114,24 +120,33 @@ def train(
         nothing is left behind then. TrainingError if the training diverges: what was saved before stays, to resume
         from.
     """
-    chosen = check_settings(TrainSettings, settings)
     folder = Path(output)
-    _check_counts(replicates=replicates, devices=devices, nodes=nodes, checkpoint_epochs=checkpoint_epochs)
-    if replicates > 1 and devices * nodes > 1 and replicate_mode == "stacked":
-        raise UsageError("replicates are stacked on one device: leave --devices and --nodes out, or take sequential")
-    if is_first_process():
-        check_output(folder, force=force or (resume and unfinished(folder).exists()))
-    choose_loggers(log)
-    job = make_job(
-        data, chosen, anchors=anchors, features=features, start_from=start_from,
-        trusted_keys=trusted_keys, trust_file=trust_file,
-        memory_gib=memory_gib, n_processes=max(devices, launched_processes()),
-    )  # fmt: skip
+    with spoken_by_first():
+        chosen = check_settings(TrainSettings, settings)
+        device = resolve_device(chosen.device)
+        _check_counts(replicates=replicates, devices=devices, nodes=nodes, checkpoint_epochs=checkpoint_epochs)
+        if replicates > 1 and devices * nodes > 1 and replicate_mode == "stacked":
+            raise UsageError("replicates stack on one device: leave --devices and --nodes out, or take sequential")
+
+    def ready() -> Job:
+        if is_first_process():
+            check_output(folder, force=force or resume)  # a finished one is no run to resume, and refused as such
+        choose_loggers(log)
+        job = make_job(
+            data, chosen, anchors=anchors, features=features, start_from=start_from,
+            trusted_keys=trusted_keys, trust_file=trust_file,
+            memory_gib=memory_gib, n_processes=max(devices, launched_processes()),
+        )  # fmt: skip
+        n_items = len(job.items.inputs)
+        n_trained = n_items - round(chosen.validation * n_items)
+        check_counts(devices=devices, nodes=nodes, n_items=n_trained, batch_size=chosen.batch_size)
+        return job
+
+    job, fabric = start(ready, device, devices=devices, nodes=nodes, precision_mode=chosen.precision_mode)
     _note_range(job.items, on_note)
     if isinstance(job.items, Streamable):
         replicate_mode = _one_after_another(replicate_mode)
         _note_streaming(job.items, job.settings, on_note)
-    fabric = make_fabric(job.device, devices=devices, nodes=nodes, precision_mode=chosen.precision_mode)
     with interruptible() as interruption, closing(job.items):
         hooks = Hooks(on_epoch, on_progress, on_note, interruption, checkpoint_epochs, checkpoint_minutes)
         manner = Manner(fabric, hooks, log, resume=resume, force=force)

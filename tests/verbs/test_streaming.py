@@ -23,7 +23,7 @@ from rosetta.sources import open_rows
 from rosetta.sources.memory import usable_memory
 from rosetta.training import loop
 from rosetta.verbs import prepare, streaming
-from rosetta.verbs.streaming import Blocks, Stream, facts_of, memory_budget
+from rosetta.verbs.trainings.streaming import Blocks, Stream, facts_of, memory_budget
 from tests import builders
 
 N_ITEMS, N_FEATURES = 6000, 20

@@ -20,9 +20,9 @@ from rosetta.schemas.run import FinalFigures, RunEntry, RunSet, TrainSettings
 from rosetta.errors import IncompatibleError, MissingExtraError, OutputError, RosettaError, TrainingError, UsageError
 from rosetta.files import unfinished
 from rosetta.models.checkpoint import load_run, read_run_record
-from rosetta.verbs.criteria import CRITERIA, Judge, best_run, ranked
-from rosetta.verbs.grids import parse_grid
 from rosetta.verbs.sweep import sweep
+from rosetta.verbs.sweeps.criteria import CRITERIA, Judge, best_run, ranked
+from rosetta.verbs.sweeps.grids import parse_grid
 from rosetta.verbs.train import train
 from tests import builders
 
@@ -422,7 +422,7 @@ def test_a_storage_that_does_not_answer_is_named_without_its_password(tmp_path: 
 
 TAKE_ALL = """
 import json, sys, time
-from rosetta.verbs.studies import open_study
+from rosetta.verbs.sweeps.studies import open_study
 points = [{"beta": float(number), "seed": 0} for number in range(24)]
 with open_study(sys.argv[1], "s", {"software": {}}, points, higher_is_better=True, stale_s=60, on_note=print) as study:
     taken = []

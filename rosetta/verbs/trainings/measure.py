@@ -13,8 +13,8 @@ from rosetta.errors import RosettaError
 from rosetta.schemas.run import StepTimes, TrainSettings
 from rosetta.training.items import Share
 from rosetta.training.loop import Training
-from rosetta.verbs.fitting import make_training
-from rosetta.verbs.job import Job, new_model
+from rosetta.verbs.trainings.fitting import make_training
+from rosetta.verbs.trainings.job import Job, new_model
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -17,8 +17,8 @@ from rosetta.training.loop import Training
 from rosetta.training.measuring import HeldOut, evaluate
 from rosetta.training.plan import Epoch
 from rosetta.training.watch import explain
-from rosetta.verbs.job import OTHER_TERMS, Job
 from rosetta.verbs.software import now, versions
+from rosetta.verbs.trainings.job import OTHER_TERMS, Job
 
 Row = dict[str, float | int | None]
 

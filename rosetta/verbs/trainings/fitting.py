@@ -22,10 +22,10 @@ from rosetta.training.plan import Epoch, Plan, Progress
 from rosetta.training.programs import Alone, Program, SideBySide, Stacked
 from rosetta.training.schedule import Schedule
 from rosetta.training.state import capture, restore
-from rosetta.verbs.job import Job, anchors_of, balance_of, new_model, objective_of, pool_of
-from rosetta.verbs.records import Diverged, Row, Trained, outcomes_of, row_of
-from rosetta.verbs.resuming import document_of, refuse_differences
-from rosetta.verbs.splitting import final_items, split_job
+from rosetta.verbs.trainings.job import Job, anchors_of, balance_of, new_model, objective_of, pool_of
+from rosetta.verbs.trainings.records import Diverged, Row, Trained, outcomes_of, row_of
+from rosetta.verbs.trainings.resuming import document_of, refuse_differences
+from rosetta.verbs.trainings.splitting import final_items, split_job
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -12,8 +12,8 @@ from typing import Any
 
 from rosetta.errors import UsageError
 from rosetta.schemas.run import TrainSettings
-from rosetta.verbs.configure import refuse_idle_settings
 from rosetta.verbs.settings import check_settings
+from rosetta.verbs.trainings.configure import refuse_idle_settings
 
 GRIDS = ("beta", "anchor_weight", "anchor_tolerance")  # what models may differ in beside their seed
 MOST_MODELS = 10_000

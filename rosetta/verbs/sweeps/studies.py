@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rosetta.errors import IncompatibleError
-from rosetta.verbs.storages import connected, shown, storage_errors
+from rosetta.verbs.sweeps.storages import connected, shown, storage_errors
 
 if TYPE_CHECKING:
     import optuna

@@ -15,7 +15,7 @@ from typing import Any
 from rosetta.errors import MissingExtraError
 from rosetta.files import atomic_file
 from rosetta.schemas.run import RunEntry, RunSet, TrainSettings
-from rosetta.verbs.criteria import Judge, Point, best_run, ranked
+from rosetta.verbs.sweeps.criteria import Judge, Point, best_run, ranked
 
 TABLE, PICTURE, BEST = "table.csv", "sweep.png", "best.toml"
 FIGURES = ("elbo", "reconstruction", "kl", "anchor_rms")

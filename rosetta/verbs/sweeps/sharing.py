@@ -17,14 +17,14 @@ from rosetta.files import RUNS_MARK, check_output
 from rosetta.models.checkpoint import make_run_folder, write_run_set
 from rosetta.schemas.reports import RunSetReport
 from rosetta.schemas.run import RunEntry, TrainSettings
-from rosetta.verbs.criteria import Judge
-from rosetta.verbs.grids import Grid
-from rosetta.verbs.job import Job
-from rosetta.verbs.resuming import document_of, hold_to_plan
-from rosetta.verbs.run_folders import Manner, enter, plot_runs
-from rosetta.verbs.runs import Conclude, Group, Mode, entries_of, report_of, run_set, train_groups
-from rosetta.verbs.studies import Study, Taken, open_study
-from rosetta.verbs.sweep_results import BEST, PICTURE, TABLE
+from rosetta.verbs.sweeps.criteria import Judge
+from rosetta.verbs.sweeps.grids import Grid
+from rosetta.verbs.sweeps.results import BEST, PICTURE, TABLE
+from rosetta.verbs.sweeps.studies import Study, Taken, open_study
+from rosetta.verbs.trainings.job import Job
+from rosetta.verbs.trainings.resuming import document_of, hold_to_plan
+from rosetta.verbs.trainings.run_folders import Manner, enter, plot_runs
+from rosetta.verbs.trainings.runs import Conclude, Group, Mode, entries_of, report_of, run_set, train_groups
 
 AT_WORK = "training-"  # begins the name of a folder that a process trains in
 LONGEST_WAIT_S = 5.0

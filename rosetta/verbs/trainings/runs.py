@@ -18,15 +18,23 @@ from rosetta.schemas.reports import RunSetReport, TrainReport
 from rosetta.schemas.run import AnchorSource, RunEntry, RunRecord, RunSet, StepTimes, TrainSettings
 from rosetta.training.checkpoint import remove_state
 from rosetta.training.devices import agreed
-from rosetta.verbs.configure import split_items
-from rosetta.verbs.job import Job
-from rosetta.verbs.measure import measure_steps
 from rosetta.verbs.prepare import Streamable
-from rosetta.verbs.records import Diverged
-from rosetta.verbs.resuming import document_of, hold_to_plan, recall, remember
-from rosetta.verbs.run_folders import Manner, enter, plot_runs, read_done, train_next, train_one, train_stacked
 from rosetta.verbs.software import now
-from rosetta.verbs.splitting import n_held_out
+from rosetta.verbs.trainings.configure import split_items
+from rosetta.verbs.trainings.job import Job
+from rosetta.verbs.trainings.measure import measure_steps
+from rosetta.verbs.trainings.records import Diverged
+from rosetta.verbs.trainings.resuming import document_of, hold_to_plan, recall, remember
+from rosetta.verbs.trainings.run_folders import (
+    Manner,
+    enter,
+    plot_runs,
+    read_done,
+    train_next,
+    train_one,
+    train_stacked,
+)
+from rosetta.verbs.trainings.splitting import n_held_out
 
 __all__ = ["Manner", "train_alone", "train_set"]
 

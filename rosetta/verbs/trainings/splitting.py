@@ -12,9 +12,9 @@ from rosetta.schemas.run import TrainSettings
 from rosetta.training.items import InMemory, Items, Streamed
 from rosetta.training.loop import Training
 from rosetta.training.measuring import HeldOut
-from rosetta.verbs.configure import split_items
-from rosetta.verbs.job import Job
 from rosetta.verbs.prepare import Streamable
+from rosetta.verbs.trainings.configure import split_items
+from rosetta.verbs.trainings.job import Job
 
 SAMPLE = 1024  # items that are measured on where none are held out
 

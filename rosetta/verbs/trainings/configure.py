@@ -13,7 +13,7 @@ from rosetta.models.factory import load_factory
 from rosetta.models.likelihoods import Likelihood
 from rosetta.schemas.run import RunConfig, TrainSettings
 from rosetta.verbs.prepare import Expected, Features, Prepared, Streamable, prepare_within, value_range
-from rosetta.verbs.streaming import Facts, gibibytes
+from rosetta.verbs.trainings.streaming import Facts, gibibytes
 
 DEFAULT_LATENT_DIM = 8
 

@@ -26,9 +26,9 @@ from rosetta.objectives.held import HeldWeight
 from rosetta.objectives.pairs import AnchorPool
 from rosetta.schemas.run import RunConfig, TrainSettings
 from rosetta.schemas.signature import SignedBy
-from rosetta.verbs.configure import check_inputs, configure, prepare_items, refuse_idle_settings
 from rosetta.verbs.prepare import Features, Prepared, Streamable
-from rosetta.verbs.streaming import memory_budget
+from rosetta.verbs.trainings.configure import check_inputs, configure, prepare_items, refuse_idle_settings
+from rosetta.verbs.trainings.streaming import memory_budget
 from rosetta.verbs.validate import open_valid
 from rosetta.verbs.verify import signers_of, trust_if_any
 

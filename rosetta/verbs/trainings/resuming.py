@@ -9,8 +9,8 @@ from typing import Any
 from rosetta.errors import IncompatibleError
 from rosetta.schemas.run import TrainSettings
 from rosetta.training.checkpoint import load_plan, save_plan
-from rosetta.verbs.job import Job, fingerprint
 from rosetta.verbs.software import versions
+from rosetta.verbs.trainings.job import Job, fingerprint
 
 NAMES = {
     "data": "the data",

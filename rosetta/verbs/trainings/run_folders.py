@@ -17,10 +17,10 @@ from rosetta.training.devices import agreed, spoken_once
 from rosetta.training.keeping import Interrupted
 from rosetta.training.loggers import METRICS, Loggers, open_loggers
 from rosetta.training.loggers.csv import read_metrics
-from rosetta.verbs.fitting import Hooks, fit_models
-from rosetta.verbs.job import Job
-from rosetta.verbs.records import Diverged, Trained
-from rosetta.verbs.resuming import document_of, refuse_differences
+from rosetta.verbs.trainings.fitting import Hooks, fit_models
+from rosetta.verbs.trainings.job import Job
+from rosetta.verbs.trainings.records import Diverged, Trained
+from rosetta.verbs.trainings.resuming import document_of, refuse_differences
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

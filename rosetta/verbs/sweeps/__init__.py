@@ -1,0 +1,1 @@
+"""What `sweep` does beside training: grids, criteria, and sharing among processes and machines."""
