@@ -99,7 +99,8 @@ def _figures(rows: Rows) -> str:
         parts.append(f"{len(rows)} models, means")
     held_out, elbo = mean("validation_elbo"), mean("elbo")
     parts.append(f"ELBO {elbo:.2f}" if held_out is None else f"held-out ELBO {held_out:.2f}")
-    parts += [f"KL {mean('kl'):.2f}", f"active units {mean('active_units'):g}"]
+    kl = mean("kl") if held_out is None else mean("validation_kl")  # of the same items as the ELBO
+    parts += [f"KL {kl:.2f}", f"active units {mean('active_units'):g}"]
     if (error := mean("anchor_rms")) is not None:
         parts.append(f"anchor error {error:.3f}")
     return "  ".join(parts)

@@ -146,7 +146,8 @@ def show(report: TrainReport | RunSetReport, settings: dict[str, Any]) -> None:
 
 def _show_one(report: TrainReport, settings: dict[str, Any]) -> None:
     final = report.final
-    best = f", stopped early: the weights are those of epoch {report.best_epoch:,}" if report.best_epoch else ""
+    stopped = ", stopped early" if report.best_epoch and report.epochs < settings.get("epochs", 100) else ""
+    best = f"{stopped}; the weights are those of epoch {report.best_epoch:,}" if report.best_epoch else ""
     rows = [
         ("run", report.run),
         ("objective", report.objective.upper()),

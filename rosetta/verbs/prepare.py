@@ -19,6 +19,8 @@ from rosetta.preprocessing import Step
 from rosetta.sources import Rows, open_rows, read_items, read_names
 from rosetta.verbs.trainings.streaming import Blocks, Facts, Stream, facts_of, refuse_nonfinite, refuse_overflow
 
+COUNTS = ("poisson", "negative-binomial")
+
 Features = str | Sequence[str] | None
 
 READ_WHOLE = 1 << 28  # bytes of a file that are read at once; of more, no raw copy is kept beside the inputs
@@ -74,7 +76,13 @@ def expected_by(run: Checkpoint) -> Expected:
     """Return what a run's model expects."""
     config = run.config
     steps = preprocessing.from_records(config.preprocessing, run.step_arrays)
-    return Expected("the run", config.input_shape, steps, config.feature_names, config.value_range)
+    span = tolerated(config.value_range, config.settings.likelihood)
+    return Expected("the run", config.input_shape, steps, config.feature_names, span)
+
+
+def tolerated(span: tuple[float, float], likelihood: str) -> tuple[float, float]:
+    """Return the range that a likelihood lets inputs lie in, as far as they are known: counts have no upper end."""
+    return (span[0], math.inf) if likelihood in COUNTS else span
 
 
 def fit_inputs(data: str | Array, *, features: Features, preprocess: str | None) -> Prepared:

@@ -12,6 +12,11 @@ from rosetta.schemas.record import Record
 
 R = TypeVar("R", bound=Record)
 
+WORDS = {
+    "anchor_weight": "expected auto or a number from 0",
+    "precision": "expected learned or a number above 0",
+}
+
 
 def check_settings(kind: type[R], settings: dict[str, Any]) -> R:
     """Return the settings as a record, or raise UsageError with every one that is unknown, missing or out of range."""
@@ -25,7 +30,7 @@ def check_settings(kind: type[R], settings: dict[str, Any]) -> R:
         except ValidationError as error:
             found = {str(each["loc"][0]): each["msg"].lower() for each in reversed(error.errors(include_url=False))}
             for name, message in reversed(found.items()):
-                expected = "expected auto or a number from 0" if name == "anchor_weight" else message
+                expected = WORDS.get(name, message)
                 problems.append(
                     f"{name} is {settings[name]!r}: {expected}" if name in settings else f"{name} is missing"
                 )

@@ -24,7 +24,7 @@ from rosetta.training.keeping import interruptible
 from rosetta.training.loggers import choose_loggers
 from rosetta.training.loop import MISSED
 from rosetta.training.plan import Progress
-from rosetta.verbs.prepare import Features, Prepared, Streamable
+from rosetta.verbs.prepare import COUNTS, Features, Prepared, Streamable
 from rosetta.verbs.settings import check_settings
 from rosetta.verbs.trainings.fitting import Hooks
 from rosetta.verbs.trainings.job import Job, make_job
@@ -125,6 +125,8 @@ def train(
         chosen = check_settings(TrainSettings, settings)
         device = resolve_device(chosen.device)
         _check_counts(replicates=replicates, devices=devices, nodes=nodes, checkpoint_epochs=checkpoint_epochs)
+        if replicates == 1 and replicate_mode != "auto":
+            raise UsageError("--replicate-mode has no effect on one training: pass --replicates too, or leave it out")
         if replicates > 1 and devices * nodes > 1 and replicate_mode == "stacked":
             raise UsageError("replicates stack on one device: leave --devices and --nodes out, or take sequential")
 
@@ -137,13 +139,17 @@ def train(
             trusted_keys=trusted_keys, trust_file=trust_file,
             memory_gib=memory_gib, n_processes=max(devices, launched_processes()),
         )  # fmt: skip
-        n_items = len(job.items.inputs)
-        n_trained = n_items - round(chosen.validation * n_items)
-        check_counts(devices=devices, nodes=nodes, n_items=n_trained, batch_size=chosen.batch_size)
+        if max(devices * nodes, launched_processes()) > 1:
+            n_items = len(job.items.inputs)
+            n_trained = n_items - round(chosen.validation * n_items)
+            check_counts(devices=devices, nodes=nodes, n_items=n_trained, batch_size=chosen.batch_size)
         return job
 
     job, fabric = start(ready, device, devices=devices, nodes=nodes, precision_mode=chosen.precision_mode)
-    _note_range(job.items, on_note)
+    if chosen.likelihood not in COUNTS:
+        _note_range(job.items, on_note)
+    if chosen.align and start_from is None:
+        on_note("--align rotates latents that are not trained yet, which mostly does harm: it is for --start-from")
     if isinstance(job.items, Streamable):
         replicate_mode = _one_after_another(replicate_mode)
         _note_streaming(job.items, job.settings, on_note)

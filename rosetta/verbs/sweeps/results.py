@@ -65,7 +65,7 @@ def write_table(
 ) -> None:
     """Write table.csv: one row for each run, those of the best point first."""
     name = judge.criterion.name.replace("-", "_")
-    columns = ["run", *swept, "seed", "epochs", *FIGURES, "anchor_weight", "criterion", "diverged"]
+    columns = ["run", *swept, "seed", "epochs", *FIGURES, "final_anchor_weight", "criterion", "diverged"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([f"criterion_{name}" if column == "criterion" else column for column in columns])

@@ -12,7 +12,7 @@ from rosetta.models import OPTIONS, architectures, options_of
 from rosetta.models.factory import load_factory
 from rosetta.models.likelihoods import Likelihood
 from rosetta.schemas.run import RunConfig, TrainSettings
-from rosetta.verbs.prepare import Expected, Features, Prepared, Streamable, prepare_within, value_range
+from rosetta.verbs.prepare import Expected, Features, Prepared, Streamable, prepare_within, tolerated, value_range
 from rosetta.verbs.trainings.streaming import Facts, gibibytes
 
 DEFAULT_LATENT_DIM = 8
@@ -37,7 +37,8 @@ def refuse_idle_settings(settings: TrainSettings, *, has_anchors: bool) -> None:
         (not settings.validation, "patience", "without held-out items: pass --validation above 0"),
     ):
         if idle and name in changed:
-            raise UsageError(f"{_option(name)} has no effect {why}: leave one of them out")
+            advice = "" if ": pass" in why else ": leave one of them out"
+            raise UsageError(f"{_option(name)} has no effect {why}{advice}")
     known = _options(settings.architecture)
     idle_options = [name for name in OPTIONS if name in changed and name not in known]
     if idle_options:
@@ -106,7 +107,8 @@ def _expected_by(bundles: list[Bundle], settings: TrainSettings) -> Expected:
             "leave the option out to take the bundle's"
         )
     steps = preprocessing.from_records(first.preprocessing, bundles[0].arrays)
-    return Expected("the bundle", first.input.shape, steps, first.input.feature_names, first.input.value_range)
+    span = tolerated(first.input.value_range, settings.likelihood)
+    return Expected("the bundle", first.input.shape, steps, first.input.feature_names, span)
 
 
 def configure(

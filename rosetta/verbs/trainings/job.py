@@ -16,7 +16,7 @@ from rosetta.arrays import Array, resolve_device
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError, UsageError
 from rosetta.files import Paths, listed
-from rosetta.models import alignment
+from rosetta.models import OPTIONS, alignment
 from rosetta.models.checkpoint import Checkpoint, load_run
 from rosetta.models.side_by_side import VAEsSideBySide
 from rosetta.models.vae import VAE, build_vae
@@ -198,4 +198,14 @@ def _take_weights(model: VAE, start: Checkpoint, config: RunConfig) -> None:
     except RuntimeError as error:
         differences = [str(error)]
     if differences:
-        raise IncompatibleError("the run to start from has another network:\n  - " + "\n  - ".join(differences))
+        theirs_told = {n: getattr(theirs.settings, n) for n in ("architecture", *OPTIONS, "likelihood", "precision")}
+        options = " ".join(
+            f"--{name.replace('_', '-')} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
+            for name, value in theirs_told.items()
+            if value is not None and not isinstance(value, bool) and value != getattr(mine.settings, name)
+        )
+        raise IncompatibleError(
+            "the run to start from has another network:\n  - "
+            + "\n  - ".join(differences)
+            + (f"\nTell this training the same: {options}" if options else "")
+        )
