@@ -22,7 +22,8 @@ from rosetta.models.checkpoint import load_run
 from rosetta.sources import open_rows
 from rosetta.sources.memory import usable_memory
 from rosetta.training import loop
-from rosetta.verbs import prepare, streaming
+from rosetta.verbs import prepare
+from rosetta.verbs.trainings import streaming
 from rosetta.verbs.trainings.streaming import Blocks, Stream, facts_of, memory_budget
 from tests import builders
 
