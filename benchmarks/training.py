@@ -197,7 +197,7 @@ def pythae(folder: Path) -> None:
     own, other = in_turns(3, lambda: ours(settings, data, batch_size, 3, folder), theirs)
     print(
         f"\npythae 0.1.2, {name_of(settings, shape)}, batch {batch_size}: {statistics.median(other):,.0f} rows/s, "
-        f"ours {statistics.median(own):,.0f} rows/s, {ratio(own, other):.0f} times as many"
+        f"ours {statistics.median(own):,.0f} rows/s, {ratio(own, other):.1f} times as many"
     )
 
 
@@ -207,7 +207,7 @@ def memory(folder: Path) -> None:
         "import sys, numpy as np, rosetta, resource; n = int(sys.argv[1]); "
         "data = np.random.default_rng(0).random((20_000, 784), dtype=np.float32); "
         "rosetta.train(data, sys.argv[2], hidden=(512, 256), latent_dim=16, epochs=1, batch_size=256, replicates=n, "
-        "replicate_mode='stacked', force=True); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        "replicate_mode='stacked' if n > 1 else 'auto', force=True); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )
     data_mib = 20_000 * 784 * 4 / 2**20
     for n_models in (1, 10):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +81,9 @@ def _joined(layers: Sequence[nn.Module]) -> nn.Module | None:
     if type(first) is nn.Sequential:
         parts = [_joined(each) for each in zip(*layers, strict=True)]
         known = [part for part in parts if part is not None]
+        for number, (before, part) in enumerate(pairwise(known), start=1):
+            if isinstance(before, LinearSideBySide) and type(part) is nn.ReLU:
+                known[number] = nn.ReLU(inplace=True)  # nobody else needs what it is given: no new memory for it
         return nn.Sequential(*known) if len(known) == len(parts) else None
     if type(first) is nn.Flatten and (first.start_dim, first.end_dim) == (1, -1):
         return nn.Flatten(2)
