@@ -207,7 +207,8 @@ def memory(folder: Path) -> None:
         "import sys, numpy as np, rosetta, resource; n = int(sys.argv[1]); "
         "data = np.random.default_rng(0).random((20_000, 784), dtype=np.float32); "
         "rosetta.train(data, sys.argv[2], hidden=(512, 256), latent_dim=16, epochs=1, batch_size=256, replicates=n, "
-        "replicate_mode='stacked' if n > 1 else 'auto', force=True); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        "replicate_mode='stacked' if n > 1 else 'auto', force=True); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )
     data_mib = 20_000 * 784 * 4 / 2**20
     for n_models in (1, 10):
