@@ -45,14 +45,15 @@ benchmarks: $(READY)
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.training
 
-# torch first and alone: what depends on it then finds it there, and fetches no other build
+# torch first and alone: what depends on it then finds it there, and fetches no other build; pythae, of which there is an
+# example, without what it asks for: packages of old Pythons
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Rosetta needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps pythae==0.1.2# it asks for packages of old Pythons
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps pythae==0.1.2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
