@@ -160,6 +160,7 @@ def test_a_second_interruption_ends_at_once_and_the_state_before_stays(
     tmp_path: Path, digits: str, monkeypatch: pytest.MonkeyPatch
 ):
     output, train_on, n_steps = tmp_path / "run", Training.train_on, [0]
+    handler = signal.getsignal(signal.SIGINT)  # in the background of a shell it is ignored
 
     def interrupted_twice(training: Training, batch: Any) -> None:
         train_on(training, batch)
@@ -175,7 +176,7 @@ def test_a_second_interruption_ends_at_once_and_the_state_before_stays(
 
     _, document = load_state(unfinished(output)) or ({}, {})
     assert (document["numbers"]["epoch"], document["numbers"]["step"]) == (3, 0)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @pytest.fixture
@@ -230,7 +231,8 @@ def test_sequential_replicates_that_are_done_are_not_mixed_with_others(tmp_path:
     assert interrupted.code == 143
 
     for change in (
-        ("--epochs", 5), ("--replicates", 4), ("--replicates", 1), ("--replicate-mode", "stacked"), ("--beta", 2),
+        ("--epochs", 5), ("--replicates", 4), ("--replicates", 1, "--replicate-mode", "auto"),
+        ("--replicate-mode", "stacked"), ("--beta", 2),
     ):  # fmt: skip
         refused = run(tmp_path, *several, *change)
         assert "error: the interrupted training was another one:" in refused.err, change
