@@ -96,33 +96,6 @@ def atomic_file(path: Path, *, force: bool, mode: int | None = None) -> Iterator
             temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def atomic_folder(path: Path, *, force: bool) -> Iterator[Path]:
-    """Yield a temporary neighbour folder; on success it becomes `path`, else it is removed.
-
-    Without `force`, a folder that has appeared at `path` meanwhile is kept, and OutputError raised.
-    """
-    with _output_errors(path):
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-        old = temporary.with_suffix(".old")
-        try:
-            yield temporary
-            for file in temporary.iterdir():
-                _sync(file)
-            temporary.chmod(0o777 & ~_umask())
-            if force and path.exists():
-                path.rename(old)
-            temporary.rename(path)  # fails where there is a folder that is not empty
-            _sync(path.parent)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            if old.exists():
-                if path.exists():
-                    shutil.rmtree(old, ignore_errors=True)
-                else:
-                    old.rename(path)
-
-
 def unfinished(path: Path) -> Path:
     """Return where a folder that is to become `path` grows."""
     return path.with_name(path.name + ".unfinished")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rosetta.errors import OutputError, SourceError
-from rosetta.files import atomic_file, atomic_folder, check_output, read_small
+from rosetta.files import atomic_file, check_output, growing_folder, read_small
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path):
@@ -31,7 +31,7 @@ def test_a_result_can_be_read_by_whom_the_umask_lets(tmp_path: Path):
     try:
         with atomic_file(tmp_path / "a", force=True) as file:
             file.touch()
-        with atomic_folder(tmp_path / "b", force=True) as folder:
+        with growing_folder(tmp_path / "b", force=True, resume=False) as folder:
             (folder / "c").touch()
     finally:
         os.umask(before)
@@ -83,7 +83,7 @@ def test_what_fails_leaves_the_old_result(tmp_path: Path, error: type[BaseExcept
     with pytest.raises(error):
         fail(atomic_file(tmp_path / "a", force=True), "")
     with pytest.raises(error):
-        fail(atomic_folder(tmp_path / "b", force=True), "run.json")
+        fail(growing_folder(tmp_path / "b", force=True, resume=False), "run.json")
 
     assert (tmp_path / "a").read_text() == (tmp_path / "b" / "run.json").read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
@@ -91,7 +91,7 @@ def test_what_fails_leaves_the_old_result(tmp_path: Path, error: type[BaseExcept
 
 def test_a_folder_takes_the_old_ones_place(tmp_path: Path):
     for text in ("old", "new"):
-        with atomic_folder(tmp_path / "run", force=True) as temporary:
+        with growing_folder(tmp_path / "run", force=True, resume=False) as temporary:
             (temporary / text).touch()
 
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["new"]
@@ -155,7 +155,7 @@ def test_of_two_writers_of_one_output_the_first_is_kept(tmp_path: Path):
 
     for second, name in (
         (atomic_file(tmp_path / "a", force=False), ""),
-        (atomic_folder(tmp_path / "b", force=False), "c"),
+        (growing_folder(tmp_path / "b", force=False, resume=False), "c"),
     ):
         with pytest.raises(OutputError, match="exists already"):
             write(second, name)
