@@ -126,6 +126,8 @@ def sweep(
     def ready() -> Job:
         if storage is None and is_first_process():
             check_output(folder, force=force or resume)
+        if plot is not None and is_first_process():
+            check_output(Path(plot), force=force or resume or storage is not None, suffix=".png")
         choose_loggers(log)
         return make_job(
             data, first, anchors=anchors, features=features, start_from=start_from,

@@ -132,6 +132,8 @@ def train(
 
     def ready() -> Job:
         if is_first_process():
+            if plot is not None:
+                check_output(Path(plot), force=force or resume, suffix=".png")  # not after hours of training
             check_output(folder, force=force or resume)  # a finished one is no run to resume, and refused as such
         choose_loggers(log)
         job = make_job(

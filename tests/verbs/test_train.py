@@ -246,6 +246,16 @@ def test_settings_that_would_do_nothing_are_refused(tmp_path: Path, settings: di
         rosetta.train(ITEMS, tmp_path / "run", **{**QUICK, **settings})
 
 
+@pytest.mark.parametrize(("name", "words"), [("a.pdf", "must end in .png"), ("there.png", "exists already")])
+def test_a_picture_that_cannot_be_written_is_refused_before_the_training(tmp_path: Path, name: str, words: str):
+    (tmp_path / "there.png").write_text("mine")
+
+    with pytest.raises(OutputError, match=words):
+        rosetta.train(ITEMS, tmp_path / "run", plot=tmp_path / name, **QUICK)
+
+    assert [p.name for p in tmp_path.iterdir()] == ["there.png"]
+
+
 def test_the_device_is_used_or_refused(tmp_path: Path):
     import torch
 
