@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .words import MAX_PROSE, Line, brief, counted, names, paragraphs, settings, several, shorten, size, span
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
     from rosetta.schemas.manifest import Creator, InputDescription, PreprocessingStep, Provenance
     from rosetta.schemas.reports import InspectReport
 
@@ -104,7 +106,10 @@ def _input(described: InputDescription) -> str:
     shape = " × ".join(map(str, sides)) if len(sides) > 1 else counted(math.prod(sides), "number")
     axes = f" ({' × '.join(shorten(name, 40) for name in described.axis_names)})" if described.axis_names else ""
     units = f", in {shorten(described.units, 60)}" if described.units else ""
-    return f"{shorten(described.modality or 'array')}, {shape}{axes}, {DTYPES[described.dtype]}{units}"
+    kind = DTYPES[described.dtype]
+    if described.stored_range is not None:
+        kind = f"stored in 8 bits, 0 and 255 standing for {span(described.stored_range)}"
+    return f"{shorten(described.modality or 'array')}, {shape}{axes}, {kind}{units}"
 
 
 def _posterior(report: InspectReport) -> Line | None:
@@ -128,6 +133,8 @@ def _step(step: PreprocessingStep) -> Line:
 
 def _coverage(report: InspectReport) -> Section:
     figures = report.manifest.provenance.selection.coverage
+    if figures is None:
+        return _section("How the anchors cover the data", {"coverage": "not stated"})
     least = f"; {1 / report.n_anchors:.2g} if even" if report.n_anchors else ""
     distance = "lower is better: gap to an anchor, RMS, in spreads"
     silhouette = "not stated" if figures.silhouette is None else f"{figures.silhouette:.4g}"
@@ -152,9 +159,39 @@ def _making(words: Provenance) -> Section:
         "training": settings(model.training),
         "held-out ELBO": elbo and Line(elbo, "higher is better, on like data"),
         "selection": ", ".join(filter(None, chosen)),
-        "audit": settings(words.disclosure_audit or {}) or Line("none", "nobody measured what the pairs disclose"),
+        "audit": _audit(words.disclosure_audit or {}),
         "software": settings(words.software),
     })  # fmt: skip
+
+
+def _audit(found: dict[str, JsonValue]) -> list[Line]:
+    """Return what the audit says of each origin, if it is of our form; another's is shown as it is declared."""
+    from pydantic import ValidationError
+    from rosetta.schemas.audit import Disclosure
+
+    try:
+        known = Disclosure.model_validate_json(json.dumps(found))
+    except ValidationError:
+        return [Line(settings(found))]
+    lines = [
+        Line(
+            f"{each.origin}: {each.verdict}",
+            f"{each.n_copies + each.n_near_copies:,} copies or near copies among {each.n_points:,} points, the nearest "
+            f"at {each.nearest_ratio_min:.2g} typical distances from an item",
+        )
+        for each in (known.audit.origins if known.audit else ())
+    ]
+    lines += [
+        Line(f"membership by {each.attack}", f"advantage {each.advantage:.3f} ({each.low:.3f} to {each.high:.3f})")
+        for each in (known.audit.membership if known.audit else ())
+    ]
+    lines += [
+        Line(f"{each.origin}: differentially private", f"epsilon {each.epsilon:g}, delta {each.delta:g}, inputs only")
+        for each in known.privacy
+    ]
+    if known.policy is not None:
+        lines.append(Line(f"policy {known.policy.sha256}", "the sender's, under which it was made"))
+    return lines or [Line("none", "nobody measured what the pairs disclose")]
 
 
 def _identity(report: InspectReport) -> Section:

@@ -75,7 +75,8 @@ def _run_steps(rosetta: Callable[..., None], folder: Path, seed: int, force: boo
 
     _say("Alice trains a VAE, and distils what she may share.")
     rosetta("train", path("alice.npz::train"), "-o", path("alice"), *training)
-    rosetta("distill", path("alice"), path("alice.npz::train"), "-o", path("alice-observed.h5"), *SENDER, *common)
+    rosetta("distill", path("alice"), path("alice.npz::train"), "-o", path("alice-observed.h5"), *SENDER,
+             "--origin", "observed", *common)  # fmt: skip
     rosetta("distill", path("alice"), path("alice.npz::train"), "-o", path("alice-decoded.h5"), *SENDER,
              "--origin", "decoded", "--pairs", "1024", *common)  # fmt: skip
     _say("Bob receives the two bundles, and nothing else.")

@@ -2,60 +2,141 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from .errors import exit_on_error
 from .options import AllowCode, Data, Device, DeviceOption, Features, Force, Json, Model, Seed
-from .render import emit, facts, note, row_progress
+from .render import emit, facts, note, row_progress, table
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import DistillReport
 
+POINTS, PRIVACY, WORDS = "Points", "What they reveal", "Words"
 
-class Origin(StrEnum):
-    """Where points come from."""
-
-    observed = "observed"
-    decoded = "decoded"
-
-
-class Select(StrEnum):
-    """How observed points are chosen."""
-
-    kmeans = "kmeans"
-    random = "random"
+Draw = Literal["moments", "mixture", "jitter", "centroids", "boundary"]
 
 
 def distill(
     model: Model,
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="B.h5", help="The bundle to write.")],
-    license: Annotated[str, typer.Option(metavar="SPDX", help="Licence of the bundle, such as CC-BY-4.0.")],
-    title: Annotated[str, typer.Option(help="Title of the bundle.")],
-    creator: Annotated[
-        list[str], typer.Option(metavar="NAME", help="'NAME[; orcid=…][; affiliation=…]'; may be repeated.")
+    license: Annotated[
+        str,
+        typer.Option(metavar="SPDX", help="Licence of the bundle, such as CC-BY-4.0.", rich_help_panel=WORDS),
     ],
-    pairs: Annotated[int, typer.Option(min=1, help="Anchor pairs, to train with.")] = 64,
-    checks: Annotated[int, typer.Option(min=0, help="Check pairs, held out for the receiver's proof.")] = 32,
+    title: Annotated[str, typer.Option(help="Title of the bundle.", rich_help_panel=WORDS)],
+    creator: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME", help="'NAME[; orcid=…][; affiliation=…]'; may be repeated.", rich_help_panel=WORDS
+        ),
+    ],
     origin: Annotated[
-        Origin,
-        typer.Option(help="observed: items of DATA. decoded: made by the decoder, none of DATA is in the file."),
-    ] = Origin.observed,
-    select: Annotated[
-        Select | None, typer.Option(help="How observed points are chosen.", show_default="kmeans")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=N]",
+            help="Where points come from: decoded, averaged, mixed, moments, public, or observed (items of DATA). "
+            "May be repeated, each with N anchors of it.",
+            show_default="observed",
+            rich_help_panel=POINTS,
+        ),
     ] = None,
-    terms: Annotated[str | None, typer.Option(help="Terms of use beside the licence.")] = None,
-    description: Annotated[str | None, typer.Option(help="What the latent space is.")] = None,
-    citation: Annotated[str | None, typer.Option(help="How to cite the bundle.")] = None,
-    data_description: Annotated[str | None, typer.Option(help="What the data is, without paths.")] = None,
-    space_name: Annotated[str | None, typer.Option(help="Name of the latent space.")] = None,
-    modality: Annotated[str | None, typer.Option(help="What an input is, such as image or spectrogram.")] = None,
-    units: Annotated[str | None, typer.Option(help="Units of an input's numbers.")] = None,
-    axes: Annotated[str | None, typer.Option(metavar="NAME,NAME,…", help="Names of an input's axes.")] = None,
+    pairs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Anchor pairs, to train with.",
+            show_default="64 observed or averaged, 1024 others",
+            rich_help_panel=POINTS,
+        ),
+    ] = None,
+    checks: Annotated[
+        int,
+        typer.Option(min=0, help="Check pairs of the same kinds, held out for the proof.", rich_help_panel=POINTS),
+    ] = 32,
+    observed_checks: Annotated[
+        int, typer.Option(min=0, help="Items of DATA, as further check pairs.", rich_help_panel=POINTS)
+    ] = 0,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            help="How observed or public points are chosen: kmeans or random.",
+            show_default="kmeans",
+            rich_help_panel=POINTS,
+        ),
+    ] = None,
+    members: Annotated[
+        int, typer.Option(min=2, help="Items behind an averaged point, at least.", rich_help_panel=POINTS)
+    ] = 10,
+    mix: Annotated[int, typer.Option(min=2, help="Items in a mixed point.", rich_help_panel=POINTS)] = 3,
+    draw: Annotated[Draw, typer.Option(help="How latents of decoded points are drawn.", rich_help_panel=POINTS)] = (
+        "moments"
+    ),
+    reencoding_limit: Annotated[
+        float,
+        typer.Option(
+            help="Decoded points that the encoder puts farther from where they were drawn are dropped; in total "
+            "standard deviations of the space.",
+            rich_help_panel=POINTS,
+        ),
+    ] = 1.5,
+    points_from: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Inputs that you may share, for public.", rich_help_panel=POINTS)
+    ] = None,
+    store: Annotated[
+        Literal["auto", "uint8", "float32"],
+        typer.Option(
+            help="How inputs are stored; auto takes 8 bits where they hold DATA's own values.", rich_help_panel=POINTS
+        ),
+    ] = "auto",
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Items that the model has not seen, for the audit's membership test.",
+            rich_help_panel=PRIVACY,
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(metavar="policy.toml", help="What must hold, or nothing is written.", rich_help_panel=PRIVACY),
+    ] = None,
+    dp_epsilon: Annotated[
+        float | None,
+        typer.Option(
+            help="Differential privacy of averaged or moments points, all together; labels are not covered.",
+            rich_help_panel=PRIVACY,
+        ),
+    ] = None,
+    dp_delta: Annotated[
+        float | None, typer.Option(help="Its delta, well below 1 / items.", rich_help_panel=PRIVACY)
+    ] = None,
+    dp_norm: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest distance of an item from the middle of the range of values that counts; chosen without "
+            "looking at DATA.",
+            show_default="holds every input",
+            rich_help_panel=PRIVACY,
+        ),
+    ] = None,
+    terms: Annotated[str | None, typer.Option(help="Terms of use beside the licence.", rich_help_panel=WORDS)] = None,
+    description: Annotated[str | None, typer.Option(help="What the latent space is.", rich_help_panel=WORDS)] = None,
+    citation: Annotated[str | None, typer.Option(help="How to cite the bundle.", rich_help_panel=WORDS)] = None,
+    data_description: Annotated[
+        str | None, typer.Option(help="What the data is, without paths.", rich_help_panel=WORDS)
+    ] = None,
+    space_name: Annotated[str | None, typer.Option(help="Name of the latent space.", rich_help_panel=WORDS)] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="What an input is, such as image or spectrogram.", rich_help_panel=WORDS)
+    ] = None,
+    units: Annotated[str | None, typer.Option(help="Units of an input's numbers.", rich_help_panel=WORDS)] = None,
+    axes: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME,…", help="Names of an input's axes.", rich_help_panel=WORDS)
+    ] = None,
     features: Features = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
@@ -63,23 +144,36 @@ def distill(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Choose or make Rosetta pairs with a trained MODEL and write them as a bundle."""
+    """Make or choose Rosetta pairs with a trained MODEL, audit what they reveal, and write them as a bundle."""
     with exit_on_error():
         from rosetta.verbs.distill import distill as run
 
         notes: list[str] = []
-        with row_progress(f"distilling {model.name}") as on_rows:
+        progress = row_progress(f"distilling {model.name}"), row_progress("auditing the points")
+        with progress[0] as on_rows, progress[1] as on_audit:
             report = run(
                 model,
                 data,
                 output,
+                points_from=points_from,
+                held_out=held_out,
+                policy=policy,
                 license=license,
                 title=title,
                 creators=creator,
+                **({"origin": tuple(origin)} if origin else {}),
                 pairs=pairs,
                 checks=checks,
-                origin=origin.value,
-                select=select.value if select else None,
+                observed_checks=observed_checks,
+                select=select,
+                members=members,
+                mix=mix,
+                draw=draw,
+                reencoding_limit=reencoding_limit,
+                store=store,
+                dp_epsilon=dp_epsilon,
+                dp_delta=dp_delta,
+                dp_norm=dp_norm,
                 terms=terms,
                 description=description,
                 citation=citation,
@@ -95,19 +189,49 @@ def distill(
                 force=force,
                 on_note=notes.append,
                 on_rows=on_rows,
+                on_audit=on_audit,
             )
         for each in notes:
             note(each)
-        emit(report, as_json=json, text=lambda: _show(report, origin))
+        emit(report, as_json=json, text=lambda: _show(report))
 
 
-def _show(report: DistillReport, origin: Origin) -> None:
-    coverage = report.coverage
-    facts([
-        ("bundle", report.bundle),
+def _show(report: DistillReport) -> None:
+    counts = ", ".join(f"{each.n_anchors}+{each.n_checks} {each.origin}" for each in report.origins)
+    lines = [
+        ("bundle", f"{report.bundle} ({report.n_bytes / 1e6:,.1f} MB)"),
         ("content id", report.content_id),
-        ("pairs", f"{report.n_anchors} anchors and {report.n_checks} checks, {origin.value}, {report.n_dims}-D"),
-        ("coverage", f"an item is {coverage.quantisation_error:.3f} total standard deviations (RMS) from an anchor, "
-                     f"{coverage.largest_gap:.3f} at most"),
-        ("next", f"rosetta validate {report.bundle}"),
-    ])  # fmt: skip
+        ("pairs", f"{report.n_anchors} anchors and {report.n_checks} checks ({counts}), {report.n_dims}-D"),
+    ]
+    if (coverage := report.coverage) is not None:
+        lines.append((
+            "coverage",
+            f"an item is {coverage.quantisation_error:.3f} total standard deviations (RMS) from an anchor, "
+            f"{coverage.largest_gap:.3f} at most",
+        ))  # fmt: skip
+    for name, figures in report.figures.items():
+        if figures.reencoding_rms is not None:
+            lines.append((
+                f"{name} points",
+                f"the encoder puts them {figures.reencoding_rms:.3f} total standard deviations (RMS) from the drawn "
+                f"latents; {(figures.n_dropped_reencoding or 0) + (figures.n_dropped_range or 0)} were dropped",
+            ))  # fmt: skip
+    for account in report.privacy:
+        lines.append((f"{account.origin} points", f"({account.epsilon:g}, {account.delta:g})-differentially private"))
+    facts([*lines, ("next", f"rosetta validate {report.bundle}")])
+    typer.echo("\nWhat the points reveal (rosetta audit tells more):")
+    table(
+        ("", "points", "copies", "near copies", "nearest item¹", "verdict"),
+        [
+            (
+                each.origin, f"{each.n_points:,}", f"{each.n_copies:,}", f"{each.n_near_copies:,}",
+                f"{each.nearest_ratio_min:.2f}", each.verdict,
+            )
+            for each in report.audit.origins
+        ],
+    )  # fmt: skip
+    typer.echo(
+        "¹ the smallest distance of a point to an item, in the median distance of an item to its nearest other one"
+    )
+    if report.privacy:
+        typer.echo(report.privacy[0].statement)

@@ -58,6 +58,12 @@ class IncompatibleError(RosettaError):
     """A bundle that does not fit the data or the model: lists every difference."""
 
 
+class PolicyError(RosettaError):
+    """A bundle that the sender's policy forbids to write: names every clause, with the figure that breaks it."""
+
+    exit_code = 1
+
+
 class SignatureError(RosettaError):
     """A bundle that is not signed by whom it must be signed by.
 

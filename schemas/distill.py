@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from rosetta.schemas.record import Count, Positive, Record, Text
+
+MOST_POINTS = 65_536
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 class DistillSettings(Record):
@@ -14,10 +20,20 @@ class DistillSettings(Record):
     license: Text  # an SPDX expression
     title: Text
     creators: Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]  # NAME[; orcid=…][; affiliation=…]
-    pairs: Positive = 64  # anchor pairs
-    checks: Count = 32  # check pairs, beside the anchors
-    origin: Text = "observed"
-    select: Text | None = None  # None: k-means for observed points
+    origin: Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(strict=False, min_length=1)] = ("observed",)
+    # each NAME or NAME=N, with N anchor pairs
+    pairs: Annotated[int, Field(ge=1, le=MOST_POINTS)] | None = None  # anchor pairs of origins without a number
+    checks: Count = 32  # check pairs, beside the anchors, divided among the origins as these are
+    observed_checks: Count = 0  # items of the data, as further check pairs
+    select: Text | None = None  # None: k-means; for observed and public points
+    members: Annotated[int, Field(ge=2)] = 10  # items behind an averaged point, at least
+    mix: Annotated[int, Field(ge=2, le=1000)] = 3  # items behind a mixed point
+    draw: Text = "moments"  # of the latents of decoded points
+    reencoding_limit: Annotated[float, Field(gt=0)] = 1.5  # in total sds; unrelated latents are 1.4 apart
+    store: Literal["auto", "uint8", "float32"] = "auto"  # auto: 8 bits where they hold the data's own values
+    dp_epsilon: Annotated[float, Field(gt=0)] | None = None  # of all origins together
+    dp_delta: Annotated[float, Field(gt=0, lt=1)] | None = None
+    dp_norm: Annotated[float, Field(gt=0)] | None = None  # None: what holds every input of the declared range
     terms: Text | None = None
     description: Text | None = None
     citation: Text | None = None
@@ -27,3 +43,30 @@ class DistillSettings(Record):
     units: Text | None = None
     axes: Annotated[tuple[Text, ...], Field(strict=False)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+
+class OriginCount(Record):
+    """How many pairs of a bundle are of one origin."""
+
+    origin: Text
+    n_anchors: Count
+    n_checks: Count
+
+
+class PointFigures(Record):
+    """What became of the points of one origin, as far as it applies.
+
+    `members` is the smallest number of items behind a point, `crowds` whether items are behind one point only.
+    `reencoding_rms` is the root-mean-square distance of a decoded point's latent from the drawn one, in the space's
+    total standard deviation; `n_dropped_*` count the points that were dropped for it, and for outputs far outside of
+    the declared range; `clipped_share` is the share of the outputs' numbers that were clipped to that range.
+    """
+
+    members: Positive | None = None
+    mix: Positive | None = None
+    draw: Text | None = None
+    crowds: Literal["clusters", "neighbourhoods", "cells"] | None = None
+    reencoding_rms: Annotated[float, Field(ge=0)] | None = None
+    n_dropped_reencoding: Count | None = None
+    n_dropped_range: Count | None = None
+    clipped_share: Annotated[float, Field(ge=0, le=1)] | None = None

@@ -9,6 +9,7 @@ from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256,
 
 FORMAT: Literal["rosetta-bundle"] = "rosetta-bundle"
 FORMAT_VERSION = "1.0"
+LARGEST_FLOAT = 3.4e38  # of 32 bits
 
 Dtype = Literal["f4", "f8", "u1", "i4", "i8"]
 ArrayPath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_.-]+){2,3}$")]
@@ -39,6 +40,7 @@ class InputDescription(Record):
     modality: Text | None = None
     shape: Shape
     dtype: Dtype
+    stored_range: tuple[float, float] | None = None  # what 0 and 255 stand for, where inputs are stored in 8 bits
     value_range: tuple[float, float]
     units: Text | None = None
     axis_names: tuple[Text, ...] | None = None
@@ -49,6 +51,13 @@ class InputDescription(Record):
     def _is_ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
         if value[0] > value[1]:
             raise ValueError(f"the range starts at {value[0]:g}, above its end at {value[1]:g}")
+        return value
+
+    @field_validator("stored_range")
+    @classmethod
+    def _has_width(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not -LARGEST_FLOAT <= value[0] < value[1] <= LARGEST_FLOAT:
+            raise ValueError(f"{value[0]:g} to {value[1]:g} is no range of 32-bit floats")
         return value
 
 
@@ -125,7 +134,7 @@ class Selection(Record):
     method: Text
     seed: Count
     settings: dict[Text, JsonValue] = {}
-    coverage: Coverage
+    coverage: Coverage | None = None  # absent under differential privacy, whose guarantee it would break
 
 
 class Parent(Record):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from rosetta.schemas.audit import DisclosureAudit, PrivacyAccount
+from rosetta.schemas.distill import OriginCount, PointFigures
 from rosetta.schemas.manifest import Coverage, Manifest, OriginName
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Share
 from rosetta.schemas.run import AnchorSource, FinalFigures, RunSet
@@ -41,11 +43,16 @@ class DistillReport(Record):
     bundle: str
     content_id: Sha256
     bundle_id: Sha256
+    n_bytes: Positive
     n_pairs: Positive
     n_anchors: Positive
     n_checks: Count
     n_dims: Positive
-    coverage: Coverage
+    origins: tuple[OriginCount, ...]
+    figures: dict[str, PointFigures]  # by origin
+    coverage: Coverage | None  # null under differential privacy
+    audit: DisclosureAudit
+    privacy: tuple[PrivacyAccount, ...]
 
 
 class Interval(Record):
@@ -56,13 +63,22 @@ class Interval(Record):
     high: NonNegative
 
 
+class OriginAgreement(Record):
+    """The unexplained variance of the check pairs of one origin, as a share of their own variance."""
+
+    origin: OriginName
+    n_checks: Positive
+    unexplained_variance: NonNegative
+
+
 class CheckReport(Record):
     """`rosetta check`.
 
     `unexplained_variance` is the share of the check latents' variance that the model misses, with no map
     fitted: 0 is perfect, 1 is as far as answering with the mean, more is worse. `null` is its mean when the pairing is
     permuted; `p_value` the share of permutations that do at least as well as the true pairing. `origins` are
-    those of the bundle's pairs; `spread` is the check latents' variance as a share of the variance of all the
+    those of the check pairs; where there are several, `by_origin` has each with at least eight of them, observed items
+    first. `spread` is the check latents' variance as a share of the variance of all the
     sender's latents (null where the bundle does not tell it). `signed_by` are the trusted keys whose signature was
     checked, none unless one was required.
     """
@@ -71,6 +87,7 @@ class CheckReport(Record):
     reason: str
     n_checks: Positive
     origins: tuple[OriginName, ...]
+    by_origin: tuple[OriginAgreement, ...] = ()
     spread: NonNegative | None
     unexplained_variance: Interval
     null: NonNegative

@@ -93,11 +93,14 @@ def _expected(path: Path) -> dict[str, Any]:
         "n_checks": len(bundle.is_anchor) - n_anchors,
         "n_dims": bundle.manifest.content.space.n_dims,
         "first_latent": bundle.latents[0].tolist(),
+        "last_number": float(bundle.inputs.flat[-1]),
         "title": bundle.manifest.provenance.title,
     }
 
 
 def _alike(found: dict[str, Any], expected: dict[str, Any]) -> bool:
+    if not math.isclose(found.pop("last_number"), expected.pop("last_number"), rel_tol=1e-6):
+        return False
     numbers = zip(found.pop("first_latent"), expected.pop("first_latent"), strict=True)
     return found == expected and all(math.isclose(a, b, rel_tol=1e-12) for a, b in numbers)
 
@@ -211,7 +214,7 @@ def test_pyfive_reads_every_valid_vector():
 def test_a_reader_is_short(suffix: str):
     lines = (READERS / f"reader.{suffix}").read_text("utf-8").splitlines()
 
-    assert len(lines) < 60
+    assert len(lines) < 75
     assert max(map(len, lines)) <= 120
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rosetta.arrays import Array, Floats, total_sd
 from rosetta.bundle import integrity, layout
 from rosetta.bundle.digest import manifest_digest
+from rosetta.bundle.levels import from_levels
 from rosetta.bundle.manifest import check_version, newer, parse_json, validate_schema
 from rosetta.bundle.reader import RawBundle, read_raw
 from rosetta.errors import BundleError, NewerFormatWarning
@@ -83,10 +84,12 @@ class Bundle:
             f"<Bundle {title!r}: {n_anchors} anchors, {len(self.inputs) - n_anchors} checks, {self.content_id[:12]}…>"
         )
 
-    @property
+    @cached_property
     def inputs(self) -> Array:
-        """All inputs, anchors and checks, shape (n_pairs, …)."""
-        return self.arrays[layout.INPUTS]
+        """All inputs as an encoder sees them, anchors and checks, shape (n_pairs, …); float32 if stored in 8 bits."""
+        span = self.manifest.content.input.stored_range
+        stored = self.arrays[layout.INPUTS]
+        return stored if span is None or stored.dtype != np.uint8 else from_levels(stored, span)
 
     @property
     def latents(self) -> Floats:

@@ -30,6 +30,8 @@ DTYPES: dict[str, frozenset[str]] = {
 
 ANCHOR, CHECK = 0, 1  # values of /pairs/roles
 
+LEVELS = 255  # the largest stored level, where inputs are stored in 8 bits
+
 FORMAT = "rosetta-bundle"
 MAJOR, MINOR = 1, 0  # the newest version of the format that this reader knows
 FORMAT_ATTRIBUTE, VERSION_ATTRIBUTE = "format", "format_version"

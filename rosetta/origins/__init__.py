@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from rosetta.arrays import Array, Floats, flat
+from rosetta.errors import SelectionError
 from rosetta.registry import Registry
 
 Selector = Callable[[Floats, int, np.random.Generator], Array]
+
+ROUNDS = 10  # how often what could not be used is drawn anew
 
 
 @dataclass(frozen=True)
@@ -19,15 +22,38 @@ class Sender:
 
     inputs: Array  # float32, shape (n_items, …)
     latents: Floats  # posterior means of the inputs, shape (n_items, n_dims)
-    mean: Floats  # of the latents, float64, shape (n_dims,)
-    covariance: Floats  # of the latents, float64, shape (n_dims, n_dims)
+    latents_sd: Floats  # posterior standard deviations, shape (n_items, n_dims)
     value_range: tuple[float, float]  # that inputs must lie in
-    decode: Callable[[Floats], Floats]  # latents to expected inputs, float32
-    select: Selector  # for origins that choose among the items
+    encode: Callable[[Array], Floats]  # inputs to posterior means, float32
+    decode: Callable[[Floats], Floats] | None  # latents to expected inputs, float32
+    select: Selector  # for origins that choose among items
+    store: Callable[[Array], Array]  # inputs to those that the file will hold, float32: rounded, where it stores 8 bits
+    public: Array | None = None  # inputs that may be shared, float32, shape (n_public, …)
 
 
-# (sender, number of points, random numbers, inputs that must not come up again) → float32 inputs, all different
-Origin = Callable[[Sender, int, np.random.Generator, Array], Array]
+@dataclass(frozen=True)
+class Recipe:
+    """How the origins make their points."""
+
+    members: int  # items behind an averaged point, at least
+    mix: int  # items behind a mixed point
+    draw: str  # how the latents of decoded points are drawn
+    reencoding_limit: float  # distance of a decoded point's latent from the drawn one, in the space's total sd
+
+
+Figures = dict[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class Made:
+    """Points, and what is to be told of them."""
+
+    inputs: Array  # float32, shape (n_points, …), all different
+    figures: Figures = field(default_factory=dict)
+
+
+# (sender, number of points, random numbers, inputs that must not come up again, recipe) → points
+Origin = Callable[[Sender, int, np.random.Generator, Array, Recipe], Made]
 
 origins: Registry[Origin] = Registry("origin", "rosetta.origins")
 
@@ -45,3 +71,28 @@ def new_rows(candidates: Array, taken: Array) -> Array:
             seen.add(key)
             fresh.append(number)
     return np.array(fresh, dtype=np.intp)
+
+
+def draw_points(sender: Sender, n_points: int, taken: Array, draw: Callable[[int], Array], *, advice: str) -> Array:
+    """Draw inputs until there are `n_points` different ones, as the file will hold them, within the declared range.
+
+    Parameters
+    ----------
+    draw : callable
+        A number of points to as many inputs or fewer, float32, shape (n, …).
+    advice : str
+        What to do where they are always the same.
+
+    Raises
+    ------
+    SelectionError
+        If ten rounds do not give enough.
+    """
+    points = np.empty((0, *sender.inputs.shape[1:]), dtype=np.float32)
+    for _ in range(ROUNDS):
+        fresh = sender.store(np.clip(draw(n_points - len(points)), *sender.value_range).astype(np.float32))
+        fresh = fresh[new_rows(fresh, np.concatenate([taken, points]))]
+        points = np.concatenate([points, fresh])
+        if len(points) == n_points:
+            return points
+    raise SelectionError(f"only {len(points)} different inputs could be made for {n_points} points: {advice}")

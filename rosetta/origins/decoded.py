@@ -1,37 +1,94 @@
-"""Points that are not data: latents drawn from the space's moments, decoded by the sender's decoder."""
+"""Points that are not data: latents drawn from the space, decoded by the sender's decoder, labelled by the encoder."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from rosetta.arrays import Array
-from rosetta.errors import SelectionError
-from rosetta.origins import Sender, new_rows, origins
+from rosetta.arrays import Array, Floats, flat, total_sd
+from rosetta.errors import SelectionError, UsageError
+from rosetta.origins import Figures, Made, Recipe, Sender, draw_points, origins
+from rosetta.origins.draws import draws
 
-ROUNDS = 10
+FARTHEST = 1.0  # widths of the declared range that an output may lie beyond it, before the point is dropped
 
 
 @origins.register("decoded")
-def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array) -> Array:
-    """Draw latents from N(mean, covariance) of the sender's latents and decode them.
+def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
+    """Draw latents as `recipe.draw` says, decode them, and keep what the encoder puts near where it was drawn.
 
     What the decoder puts outside the declared range of values is clipped to it: the stored latent is the
-    encoder's for exactly the stored input, so the pair stays true.
+    encoder's for exactly the stored input, so the pair stays true. A point is dropped, and another drawn, if an output
+    lies beyond the range by more than its width, or if the encoder puts it farther than `recipe.reencoding_limit`
+    total standard deviations from the drawn latent.
 
     Raises
     ------
+    UsageError
+        If the model has no decoder.
     SelectionError
-        If the decoder gives the same inputs again and again, as one whose latents carry nothing does.
+        If ten rounds do not give enough points.
     """
-    points = np.empty((0, *sender.inputs.shape[1:]), dtype=np.float32)
-    for _ in range(ROUNDS):
-        drawn = rng.multivariate_normal(sender.mean, sender.covariance, size=n_points - len(points), method="eigh")
-        fresh = np.clip(sender.decode(drawn.astype(np.float32)), *sender.value_range).astype(np.float32)
-        fresh = fresh[new_rows(fresh, np.concatenate([taken, points]))]
-        points = np.concatenate([points, fresh])
-        if len(points) == n_points:
-            return points
-    raise SelectionError(
-        f"the decoder gave only {len(points)} different inputs for {n_points} points: its latents carry too little. "
-        "Train the model longer or with a smaller β"
-    )
+    if sender.decode is None:
+        raise UsageError("decoded points need a decoder, and this model has none: take --origin averaged or mixed")
+    decode, next_latents = sender.decode, draws.get(recipe.draw)(sender.latents, sender.latents_sd, rng)
+    tally = _Tally(total_sd(sender.latents))
+
+    def draw(n_wanted: int) -> Floats:
+        latents = next_latents(n_wanted).astype(np.float32)
+        return tally.kept(sender, decode(latents), latents, limit=recipe.reencoding_limit)
+
+    try:
+        inputs = draw_points(sender, n_points, taken, draw, advice="its latents carry too little")
+    except SelectionError as error:
+        raise SelectionError(f"{error}; {tally.told(recipe.reencoding_limit)}") from error
+    return Made(inputs, {"draw": recipe.draw, **tally.figures()})
+
+
+class _Tally:
+    """What became of the decoded points so far."""
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale  # total standard deviation of the latents
+        self.n_kept = self.n_far = self.n_beyond = self.n_clipped = self.n_numbers = 0
+        self.squared = 0.0
+
+    def kept(self, sender: Sender, outputs: Floats, latents: Floats, *, limit: float) -> Floats:
+        low, high = sender.value_range
+        rows = flat(outputs)
+        with np.errstate(invalid="ignore"):
+            beyond = np.maximum(low - rows, rows - high).max(axis=1) / max(high - low, 1e-12)
+        is_near = np.isfinite(rows).all(axis=1) & (beyond <= FARTHEST)
+        self.n_beyond += int((~is_near).sum())
+        self.n_clipped += int(((rows[is_near] < low) | (rows[is_near] > high)).sum())
+        self.n_numbers += rows[is_near].size
+        stored = sender.store(np.clip(outputs[is_near], low, high).astype(np.float32))
+        if not len(stored):
+            return stored
+        gap = np.linalg.norm(sender.encode(stored) - latents[is_near], axis=1) / self.scale
+        is_true = gap <= limit
+        self.n_far += int((~is_true).sum())
+        self.n_kept += int(is_true.sum())
+        self.squared += float((gap[is_true].astype(np.float64) ** 2).sum())
+        kept: Floats = stored[is_true]
+        return kept
+
+    def figures(self) -> Figures:
+        return {
+            "reencoding_rms": float(np.sqrt(self.squared / max(self.n_kept, 1))),
+            "n_dropped_reencoding": self.n_far,
+            "n_dropped_range": self.n_beyond,
+            "clipped_share": self.n_clipped / max(self.n_numbers, 1),
+        }
+
+    def told(self, limit: float) -> str:
+        """Return what to do about it, for an error."""
+        if self.n_beyond > self.n_far:
+            return (
+                f"{self.n_beyond} points were dropped, as the decoder gives numbers far outside the declared range of "
+                "inputs: its output and the data are in different units"
+            )
+        return (
+            f"{self.n_far} points were dropped, as the encoder puts them farther than {limit:g} total standard "
+            "deviations from where they were drawn (--reencoding-limit): train the model longer or with a smaller β, "
+            "or take another --draw or --origin averaged"
+        )

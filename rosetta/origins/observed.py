@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from rosetta.arrays import Array
-from rosetta.origins import Sender, new_rows, origins
+from rosetta.origins import Made, Recipe, Sender, new_rows, origins
 
 
 @origins.register("observed")
-def observed(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array) -> Array:
+def observed(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
     """Choose items by their latents with the sender's selector; copies of an item count once.
 
     Raises
@@ -19,4 +19,4 @@ def observed(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
     """
     rows = new_rows(sender.inputs, taken)
     chosen = sender.select(sender.latents[rows], n_points, rng)
-    return sender.inputs[rows[chosen]]
+    return Made(sender.inputs[rows[chosen]], {"members": 1})

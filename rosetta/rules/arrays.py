@@ -170,6 +170,8 @@ def input_is_as_described(file: Candidate) -> Iterator[Problem]:
         yield Problem(f"{where}/shape", f"says {described.shape}, but one input has {inputs.shape[1:]}")
     if described.dtype != inputs.dtype:
         yield Problem(f"{where}/dtype", f"says {described.dtype}, but the inputs are {inputs.dtype}")
+    if described.stored_range is not None and inputs.dtype != "u1":
+        yield Problem(f"{where}/stored_range", f"is for inputs of dtype u1 only, and these are {inputs.dtype}")
     names = described.feature_names
     if names is not None and (len(described.shape) != 1 or len(names) != described.shape[0]):
         yield Problem(f"{where}/feature_names", f"{len(names)} names for inputs of shape {described.shape}")

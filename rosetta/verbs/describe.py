@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+from pydantic import JsonValue
 
 from rosetta.arrays import Array
 from rosetta.errors import UsageError
 from rosetta.models.checkpoint import Checkpoint
+from rosetta.schemas.audit import Disclosure
 from rosetta.schemas.distill import DistillSettings
 from rosetta.schemas.manifest import (
     Coverage,
@@ -21,6 +23,7 @@ from rosetta.schemas.manifest import (
     Provenance,
     Selection,
 )
+from rosetta.verbs.points.make import Points
 from rosetta.verbs.software import now, versions
 
 ORCID = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X]")
@@ -65,21 +68,24 @@ def describe_space(checkpoint: Checkpoint, settings: DistillSettings) -> LatentS
     return LatentSpace(
         id=checkpoint.record.space_id,
         name=settings.space_name or checkpoint.record.space_name,
-        n_dims=checkpoint.config.latent_dim,
+        n_dims=checkpoint.space_dims,
         statistic="posterior_mean",
         prior="standard_normal",
     )
 
 
-def describe_input(inputs: Array, checkpoint: Checkpoint, settings: DistillSettings) -> InputDescription:
-    """Return what one of `inputs`, float32, shape (n_pairs, …), is."""
+def describe_input(
+    inputs: Array, checkpoint: Checkpoint, settings: DistillSettings, *, stored_range: tuple[float, float] | None
+) -> InputDescription:
+    """Return what one of `inputs`, float32, shape (n_pairs, …), is; with `stored_range`, they are stored in 8 bits."""
     low, high = checkpoint.config.value_range
     if settings.axes is not None and len(settings.axes) != inputs.ndim - 1:
         raise UsageError(f"--axes names {len(settings.axes)} axes, but an input of shape {inputs.shape[1:]} has others")
     return InputDescription(
         modality=settings.modality,
         shape=inputs.shape[1:],
-        dtype="f4",
+        dtype="f4" if stored_range is None else "u1",
+        stored_range=stored_range,
         value_range=(min(low, float(inputs.min())), max(high, float(inputs.max()))),
         units=settings.units,
         axis_names=settings.axes,
@@ -88,10 +94,15 @@ def describe_input(inputs: Array, checkpoint: Checkpoint, settings: DistillSetti
 
 
 def describe_provenance(
-    checkpoint: Checkpoint, settings: DistillSettings, *, n_items: int, coverage: Coverage
+    checkpoint: Checkpoint,
+    settings: DistillSettings,
+    *,
+    n_items: int,
+    coverage: Coverage | None,
+    points: Points,
+    disclosure: Disclosure,
 ) -> Provenance:
     """Return who made the bundle, how and from what."""
-    observed = settings.origin == "observed"
     return Provenance(
         created=now(),
         title=settings.title,
@@ -102,15 +113,28 @@ def describe_provenance(
         terms_of_use=settings.terms,
         model=_describe_model(checkpoint),
         data=DataDescription(description=settings.data_description, n_items=n_items),
-        selection=Selection(
-            method=(settings.select or "kmeans") if observed else "moments",
-            seed=settings.seed,
-            settings={"pairs": settings.pairs, "checks": settings.checks},
-            coverage=coverage,
-        ),
+        selection=_describe_selection(settings, points, coverage),
         parents=tuple(Parent(content_id=a.content_id, relation="anchored_to") for a in checkpoint.record.anchors),
         generation=checkpoint.record.generation,
         software=versions("torch", "numpy", "h5py"),
+        disclosure_audit=disclosure.model_dump(mode="json", exclude_none=True),
+    )
+
+
+def _describe_selection(settings: DistillSettings, points: Points, coverage: Coverage | None) -> Selection:
+    methods = {"observed": settings.select or "kmeans", "public": settings.select or "kmeans", "decoded": settings.draw}
+    origins: dict[str, JsonValue] = {
+        each.origin: {
+            **each.model_dump(mode="json", exclude={"origin"}),
+            **points.figures[each.origin].model_dump(mode="json", exclude_none=True),
+        }
+        for each in points.counts
+    }
+    return Selection(
+        method=", ".join(methods.get(each.origin, each.origin) for each in points.counts),
+        seed=settings.seed,
+        settings={"pairs": points.n_anchors, "checks": len(points.inputs) - points.n_anchors, "origins": origins},
+        coverage=coverage,
     )
 
 

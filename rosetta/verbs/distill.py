@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,27 +10,34 @@ from typing import Any
 import numpy as np
 
 from rosetta import preprocessing
-from rosetta.arrays import Array, Floats, resolve_device
+from rosetta.arrays import Array, Floats
 from rosetta.bundle import layout
 from rosetta.bundle.digest import manifest_digest
+from rosetta.bundle.levels import to_levels
 from rosetta.bundle.manifest import canonical
 from rosetta.bundle.reader import RawBundle
 from rosetta.bundle.signature.envelope import signature_path
 from rosetta.bundle.writer import make_manifest, write_bundle
-from rosetta.errors import IncompatibleError, SelectionError, UsageError
+from rosetta.disclosure.audit import audit_points
+from rosetta.errors import IncompatibleError, PolicyError, UsageError
 from rosetta.files import check_output
 from rosetta.metrics.coverage import coverage, nearest_shares
-from rosetta.models.checkpoint import Checkpoint, load_run
-from rosetta.models.vae import OnRows, decode_array, encode_array
-from rosetta.origins import Sender, origins
+from rosetta.models.vae import OnRows
 from rosetta.rules import Candidate, run
+from rosetta.schemas.audit import Disclosure, DisclosureAudit
 from rosetta.schemas.distill import DistillSettings
-from rosetta.schemas.manifest import FORMAT, FORMAT_VERSION, Coverage, Manifest, OriginEntry, PreprocessingStep
+from rosetta.schemas.manifest import FORMAT, FORMAT_VERSION, Coverage, Manifest, OriginEntry
+from rosetta.schemas.policy import Policy
 from rosetta.schemas.reports import DistillReport
-from rosetta.selection import selectors
 from rosetta.verbs.describe import describe_input, describe_provenance, describe_space, parse_creator, parse_licence
-from rosetta.verbs.prepare import Features, Prepared, expected_by, match_inputs
+from rosetta.verbs.points.make import Points, make_points
+from rosetta.verbs.points.opened import Opened, open_sender
+from rosetta.verbs.points.plan import Portion, portions_of
+from rosetta.verbs.policies import check_promises, load_policy, policy_mark, violations
+from rosetta.verbs.prepare import Features
 from rosetta.verbs.settings import check_settings
+
+CLIPPED = 0.1  # share of the decoder's numbers, from which on it is told that they were clipped
 
 
 def distill(
@@ -38,12 +45,16 @@ def distill(
     data: str | Array,
     output: str | PathLike[str],
     *,
+    points_from: str | Array | None = None,
+    held_out: str | Array | None = None,
+    policy: str | PathLike[str] | None = None,
     features: Features = None,
     device: str = "auto",
     allow_code: str | None = None,
     force: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
     on_rows: OnRows = lambda n_done, n_rows: None,
+    on_audit: OnRows = lambda n_done, n_rows: None,
     **settings: Any,
 ) -> DistillReport:
     """Write a bundle of anchor pairs and check pairs of a trained model.
@@ -56,6 +67,13 @@ def distill(
         The items that the latent space is known from, usually those that the model was trained on.
     output : path
         The bundle to write, ending in ``.h5``.
+    points_from : str or array, shape (n_public, …), optional
+        Inputs that may be shared, for the origin ``public``; raw, as `data` is.
+    held_out : str or array, shape (n_held_out, …), optional
+        Items of the same kind that neither the model nor the bundle is made from: what the audit's membership test
+        compares with.
+    policy : path, optional
+        A TOML file of `rosetta.schemas.policy.Policy`. What it forbids is not written.
     features : str or sequence of str, optional
         Names of the features, or where they stand; needed where the model's features have names.
     allow_code : str, optional
@@ -64,59 +82,66 @@ def distill(
         Replace a file that is there.
     on_note : callable
         Called with what the sender should know about the bundle.
-    on_rows : callable
-        Called with the numbers of items embedded and of all items, block by block.
+    on_rows, on_audit : callable
+        Called with the numbers of items done and of all items, block by block: embedded, and audited.
     **settings
         The fields of `rosetta.schemas.distill.DistillSettings`. ``license`` (an SPDX expression), ``title``
-        and ``creators`` (each ``NAME[; orcid=…][; affiliation=…]``) are needed; ``origin`` is ``"observed"``,
-        items of the data, or ``"decoded"``, points that are not data; ``pairs`` counts anchors, ``checks``
-        check pairs.
+        and ``creators`` (each ``NAME[; orcid=…][; affiliation=…]``) are needed. ``origin`` is the name of an origin, or
+        several, each with ``=N`` for N anchors of it; ``pairs`` counts the anchors of origins without a number,
+        ``checks`` the check pairs.
 
     Returns
     -------
     DistillReport
-        With digests, counts and how well the anchors cover the data.
+        With digests, counts, what the audit found, and how well the anchors cover the data.
 
     Raises
     ------
+    PolicyError
+        If the policy forbids the bundle, with clauses and figures.
     RosettaError
-        For anything that cannot be used; nothing is written then.
+        For anything that cannot be used. Nothing is written then, as with a policy's no.
 
     Notes
     -----
     Check pairs are made as the anchors are, with random numbers of their own, and no input is in both.
-    The manifest holds no path, user or host name.
+    The manifest holds no path, user or host name, and of the audit aggregate figures only. With ``dp_epsilon``, nothing
+    that is computed from the data without noise is written: no moments of the space, no weights, no coverage, no audit.
+    The noise is the system's own: the seed does not repeat it.
     """
     chosen = check_settings(DistillSettings, settings)
     path = Path(output)
     check_output(path, force=force, suffix=".h5")
+    portions = portions_of(chosen)
     _check_words(chosen)
-    where = resolve_device(device)
-    checkpoint = load_run(Path(model), code=allow_code)
-    items = match_inputs(data, expected_by(checkpoint), features=features)
-    latents, _ = encode_array(checkpoint.model, items.inputs, device=where, on_rows=on_rows)
-    sender = Sender(
-        inputs=items.inputs,
-        latents=_finite(latents),
-        mean=latents.mean(axis=0, dtype=np.float64),
-        covariance=np.atleast_2d(np.cov(latents.astype(np.float64), rowvar=False, ddof=0)),
-        value_range=checkpoint.config.value_range,
-        decode=lambda z: decode_array(checkpoint.model, z, device=where),
-        select=selectors.get(chosen.select or "kmeans"),
+    _check_public(portions, points_from)
+    rules = load_policy(policy) if policy is not None else None
+    if rules is not None:
+        check_promises(
+            rules, origins=[p.origin for p in portions], terms=chosen.terms, license=parse_licence(chosen.license),
+            members=_promised(portions, chosen), epsilon=chosen.dp_epsilon,
+        )  # fmt: skip
+    opened = open_sender(
+        model, data, chosen, rules, held_out=held_out, points_from=points_from, features=features, device=device,
+        allow_code=allow_code, on_rows=on_rows,
+    )  # fmt: skip
+    points = make_points(opened.sender, portions, chosen)
+    latents, sds = opened.label(points.inputs)
+    audit = audit_points(
+        points.inputs, latents, points.stretches, opened.private, item_latents=opened.private_latents,
+        held_out=opened.held_out, held_out_latents=opened.held_out_latents, members=points.members, seed=chosen.seed,
+        on_rows=on_audit,
+    )  # fmt: skip
+    if rules is not None:
+        _obey(rules, chosen, points, audit)
+    disclosure = Disclosure(
+        audit=None if points.accounts else audit,
+        policy=None if rules is None else policy_mark(rules),
+        privacy=points.accounts,
     )
-    inputs = _make_inputs(sender, chosen)
-    arrays, steps = _arrays(checkpoint, inputs, sender, items, n_anchors=chosen.pairs)
-    figures = coverage(arrays[layout.LATENTS][: chosen.pairs], latents, np.random.default_rng([chosen.seed, 2]))
-    covered = Coverage(**figures)  # type: ignore[arg-type]
-    manifest = make_manifest(
-        arrays,
-        space=describe_space(checkpoint, chosen),
-        input=describe_input(inputs, checkpoint, chosen),
-        preprocessing=steps,
-        origins=(OriginEntry(origin=chosen.origin, n_pairs=len(inputs)),),  # type: ignore[arg-type]
-        provenance=describe_provenance(checkpoint, chosen, n_items=len(items.inputs), coverage=covered),
-    )
+    manifest, arrays, covered = _document(opened, points, latents, sds, disclosure, chosen)
     _check_result(manifest, arrays, on_note)
+    _note_points(points, opened, on_note)
     text = write_bundle(path, manifest, arrays, force=force)
     if (signature := signature_path(path)).exists():
         on_note(f"{signature.name} is of the bundle that was replaced: sign the new one with rosetta sign --force")
@@ -124,67 +149,81 @@ def distill(
         bundle=str(output),
         content_id=manifest.content_id,
         bundle_id=manifest_digest(text),
-        n_pairs=len(inputs),
-        n_anchors=chosen.pairs,
-        n_checks=chosen.checks,
-        n_dims=checkpoint.config.latent_dim,
+        n_bytes=path.stat().st_size,
+        n_pairs=len(points.inputs),
+        n_anchors=points.n_anchors,
+        n_checks=len(points.inputs) - points.n_anchors,
+        n_dims=manifest.content.space.n_dims,
+        origins=points.counts,
+        figures=dict(points.figures),
         coverage=covered,
+        audit=audit,
+        privacy=points.accounts,
     )
 
 
 def _check_words(settings: DistillSettings) -> None:
-    """Refuse settings that make no sense before any work is done for them."""
-    origins.get(settings.origin)
-    if settings.origin != "observed" and settings.select is not None:
-        raise UsageError(
-            f"--select {settings.select} chooses among observed items, but {settings.origin} points are made: "
-            "leave it out"
-        )
+    """Refuse words that make no sense before any work is done for them."""
     parse_licence(settings.license)
     for text in settings.creators:
         parse_creator(text)
 
 
-def _finite(latents: Floats) -> Floats:
-    if not np.isfinite(latents).all():
-        row = int((~np.isfinite(latents)).any(axis=1).argmax())
-        raise IncompatibleError(f"the model gives NaN or infinity for row {row} of the data: it does not fit the data")
-    return latents
+def _check_public(portions: Sequence[Portion], points_from: str | Array | None) -> None:
+    is_wanted = any(each.origin == "public" for each in portions)
+    if is_wanted and points_from is None:
+        raise UsageError("--origin public takes its points from inputs that you may share: pass them as --points-from")
+    if points_from is not None and not is_wanted:
+        raise UsageError("--points-from is for --origin public only: add it, or leave the file out")
 
 
-def _make_inputs(sender: Sender, settings: DistillSettings) -> Array:
-    """Return the inputs of anchors, then checks, float32, shape (n_pairs, …), all different."""
-    make = origins.get(settings.origin)
-    nothing = sender.inputs[:0]
-    anchors = make(sender, settings.pairs, np.random.default_rng([settings.seed, 0]), nothing)
-    if not settings.checks:
-        return anchors
-    try:
-        checks = make(sender, settings.checks, np.random.default_rng([settings.seed, 1]), anchors)
-    except SelectionError as error:
-        raise SelectionError(f"with {settings.pairs} anchors taken, no check pairs can be made: {error}") from error
-    return np.concatenate([anchors, checks])
+def _promised(portions: Sequence[Portion], settings: DistillSettings) -> dict[str, int]:
+    """Return the smallest number of items behind a point, where the options say it before the making."""
+    known = {"observed": 1, "mixed": settings.mix, "averaged": settings.members}
+    return {each.origin: known[each.origin] for each in portions if each.origin in known}
 
 
-def _arrays(
-    checkpoint: Checkpoint, inputs: Array, sender: Sender, items: Prepared, *, n_anchors: int
-) -> tuple[dict[str, Array], tuple[PreprocessingStep, ...]]:
-    """Return every array of the bundle by path, the latents computed from exactly the stored inputs."""
-    latents, sds = encode_array(checkpoint.model, inputs)
-    roles = np.full(len(inputs), layout.CHECK, dtype=np.uint8)
-    roles[:n_anchors] = layout.ANCHOR
-    records, stored = preprocessing.to_records(items.steps, layout.step_array)
-    arrays = {
-        layout.INPUTS: inputs,
-        layout.LATENTS: _finite(latents),
+def _obey(policy: Policy, settings: DistillSettings, points: Points, audit: DisclosureAudit) -> None:
+    broken = violations(
+        policy, origins=[each.origin for each in points.counts], terms=settings.terms,
+        license=parse_licence(settings.license), audit=audit, epsilon=settings.dp_epsilon,
+    )  # fmt: skip
+    if broken:
+        raise PolicyError("the policy forbids this bundle, so it was not written:\n  - " + "\n  - ".join(broken))
+
+
+def _document(
+    opened: Opened, points: Points, latents: Floats, sds: Floats, disclosure: Disclosure, settings: DistillSettings
+) -> tuple[Manifest, dict[str, Array], Coverage | None]:
+    """Return the manifest, every array of the bundle by path, and how well the anchors cover the items."""
+    checkpoint, covered = opened.checkpoint, None
+    arrays: dict[str, Array] = {
+        layout.INPUTS: points.inputs if opened.stored_range is None else to_levels(points.inputs, opened.stored_range),
+        layout.LATENTS: latents,
         layout.LATENTS_SD: sds,
-        layout.WEIGHTS: nearest_shares(latents, sender.latents),
-        layout.ROLES: roles,
-        layout.SPACE_MEAN: sender.mean,
-        layout.SPACE_COVARIANCE: sender.covariance,
-        **stored,
+        layout.ROLES: np.repeat(
+            np.array([layout.ANCHOR, layout.CHECK], np.uint8), [points.n_anchors, len(latents) - points.n_anchors]
+        ),
     }
-    return arrays, records
+    if not points.accounts:  # all of this is computed from the items, without noise
+        items = opened.space_latents
+        covered = Coverage(**coverage(latents[: points.n_anchors], items, np.random.default_rng([settings.seed, 2])))  # type: ignore[arg-type]
+        arrays[layout.WEIGHTS] = nearest_shares(latents, items)
+        arrays[layout.SPACE_MEAN] = items.mean(axis=0, dtype=np.float64)
+        arrays[layout.SPACE_COVARIANCE] = np.atleast_2d(np.cov(items.astype(np.float64), rowvar=False, ddof=0))
+    records, stored = preprocessing.to_records(opened.items.steps, layout.step_array)
+    manifest = make_manifest(
+        arrays := {**arrays, **stored},
+        space=describe_space(checkpoint, settings),
+        input=describe_input(points.inputs, checkpoint, settings, stored_range=opened.stored_range),
+        preprocessing=records,
+        origins=tuple(OriginEntry(origin=name, n_pairs=n) for name, n in points.stretches),
+        provenance=describe_provenance(
+            checkpoint, settings, n_items=len(opened.sender.inputs), coverage=covered, points=points,
+            disclosure=disclosure,
+        ),
+    )  # fmt: skip
+    return manifest, arrays, covered
 
 
 def _check_result(manifest: Manifest, arrays: dict[str, Array], on_note: Callable[[str], None]) -> None:
@@ -196,6 +235,29 @@ def _check_result(manifest: Manifest, arrays: dict[str, Array], on_note: Callabl
             raise IncompatibleError(f"the bundle would be invalid, so it was not written: {each.rule}: {each.message}")
         if each.severity == "warning":
             on_note(f"{each.rule}: {each.message}. {each.fix}")
-    observed = sum(origin.n_pairs for origin in manifest.content.origins if origin.origin == "observed")
+
+
+def _note_points(points: Points, opened: Opened, on_note: Callable[[str], None]) -> None:
+    observed = sum(n for name, n in points.stretches if name == "observed")
     if observed:
         on_note(f"the {observed} inputs are items of your data; --origin decoded makes points that are not")
+    for name, figures in points.figures.items():
+        dropped = (figures.n_dropped_reencoding or 0) + (figures.n_dropped_range or 0)
+        if dropped:
+            on_note(
+                f"{dropped} {name} points were dropped, and others drawn: the encoder puts "
+                f"{figures.n_dropped_reencoding} far from where they were drawn, and of {figures.n_dropped_range} the "
+                "decoder leaves the declared range of values by more than its width"
+            )
+        if (figures.clipped_share or 0) > CLIPPED:
+            on_note(
+                f"{figures.clipped_share:.0%} of the decoder's numbers were clipped to the declared range of values"
+            )
+        if figures.crowds == "neighbourhoods":
+            on_note(
+                f"there are more {name} points than {figures.members} items each can give: an item is behind several "
+                "points, and somebody may subtract one from another. Ask for fewer points, or fewer --members, so that "
+                "each has its own"
+            )
+    if opened.held_out is None:
+        on_note("the audit has no membership test: pass items that the model has not seen with --held-out")

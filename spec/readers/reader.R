@@ -52,6 +52,11 @@ for (name in names(manifest$content$arrays)) {
 }
 roles <- bundle[["pairs/roles"]]$read()
 latents <- matrix(bundle[["pairs/latents"]]$read(), nrow = manifest$content$space$n_dims)
+# What the encoder sees: where inputs are stored in 8 bits, the numbers that the levels stand for (in double here).
+inputs <- bundle[["pairs/inputs"]]$read()
+span <- manifest$content$input$stored_range
+if (length(span)) inputs <- span[1] + inputs * (span[2] - span[1]) / 255
 summary <- list(content_id = manifest$content_id, n_anchors = sum(roles == 0), n_checks = sum(roles == 1),
-                n_dims = nrow(latents), first_latent = I(latents[, 1]), title = manifest$provenance$title)
+                n_dims = nrow(latents), first_latent = I(latents[, 1]),
+                last_number = as.numeric(inputs[length(inputs)]), title = manifest$provenance$title)
 writeLines(enc2utf8(jsonlite::toJSON(summary, auto_unbox = TRUE, digits = I(17))), useBytes = TRUE)

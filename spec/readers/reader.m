@@ -49,7 +49,14 @@ for name = fieldnames(manifest.content.arrays)'
   end
 end
 pairs = groups.pairs;
+% What the encoder sees: where inputs are stored in 8 bits, the numbers that the levels stand for (in double here).
+inputs = double(pairs.inputs);
+if isfield(manifest.content.input, "stored_range")
+  span = manifest.content.input.stored_range;
+  inputs = span(1) + inputs * (span(2) - span(1)) / 255;
+end
 first = sprintf(",%.17g", pairs.latents(:, 1))(2:end);
-summary = '{"content_id":"%s","n_anchors":%d,"n_checks":%d,"n_dims":%d,"first_latent":[%s],"title":%s}';
+summary = ['{"content_id":"%s","n_anchors":%d,"n_checks":%d,"n_dims":%d,"first_latent":[%s],' ...
+           '"last_number":%.17g,"title":%s}'];
 printf([summary "\n"], manifest.content_id, sum(pairs.roles == 0), sum(pairs.roles == 1), ...
-       rows(pairs.latents), first, jsonencode(manifest.provenance.title));
+       rows(pairs.latents), first, inputs(end), jsonencode(manifest.provenance.title));

@@ -53,7 +53,13 @@ for (const [name, entry] of Object.entries(manifest.content.arrays)) {
   const found = sha256("rosetta-array-v1\n", header, "\n", Buffer.from(arrays[name].buffer));
   if (found !== entry.sha256) refuse(`${name} has another digest than the manifest says`);
 }
+// What the encoder sees: where inputs are stored in 8 bits, the numbers that the levels stand for.
+const span = manifest.content.input.stored_range;
+const inputs = span
+  ? Float32Array.from(arrays["/pairs/inputs"], (level) => span[0] + (level * (span[1] - span[0])) / 255)
+  : arrays["/pairs/inputs"];
 const { content_id, content: { space: { n_dims } }, provenance: { title } } = manifest;
 const [n_anchors, n_checks] = [0, 1].map((role) => arrays["/pairs/roles"].filter((each) => each === role).length);
 const first_latent = Array.from(arrays["/pairs/latents"].slice(0, n_dims));
-console.log(JSON.stringify({ content_id, n_anchors, n_checks, n_dims, first_latent, title }));
+const last_number = Number(inputs.at(-1));
+console.log(JSON.stringify({ content_id, n_anchors, n_checks, n_dims, first_latent, last_number, title }));

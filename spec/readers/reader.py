@@ -47,6 +47,12 @@ def read(path):
     return manifest, arrays
 
 
+def inputs_of(manifest, arrays):
+    """Return what the encoder sees: where inputs are stored in 8 bits, the numbers that the levels stand for."""
+    stored, span = arrays["/pairs/inputs"], manifest["content"]["input"].get("stored_range")
+    return stored if span is None else (span[0] + stored * (span[1] - span[0]) / 255).astype("f4")
+
+
 manifest, arrays = read(sys.argv[1])
 summary = {
     "content_id": manifest["content_id"],
@@ -54,6 +60,7 @@ summary = {
     "n_checks": int((arrays["/pairs/roles"] == 1).sum()),
     "n_dims": manifest["content"]["space"]["n_dims"],
     "first_latent": arrays["/pairs/latents"][0].tolist(),
+    "last_number": float(inputs_of(manifest, arrays).flat[-1]),
     "title": manifest["provenance"]["title"],
 }
 print(json.dumps(summary))

@@ -95,7 +95,7 @@ def test_it_shows_what_a_person_asks(run, lab: Lab):
         "preprocessing  none (inputs are as recorded)\n",
         "data           721 items\n",
         "generation     0 (the first model of this space)\n",
-        "audit          none (nobody measured what the pairs disclose)\n",
+        "audit          decoded: ",
         "signature      unsigned (nobody has put a signature to these words: anybody can have written them)\n",
     ):
         assert words in page, words

@@ -287,6 +287,7 @@ VARIANTS: tuple[tuple[str, Trigger], ...] = (
     ("RZ-V123", _without(layout.SPACE_COVARIANCE)),
     ("RZ-V126", _from_manifest(input=_input(shape=(5, 4)))),
     ("RZ-V126", _from_manifest(input=_input(dtype="f8"))),
+    ("RZ-V126", _from_manifest(input=_input(stored_range=(0, 1)))),
     ("RZ-V126", _from_manifest(input=_input(feature_names=("a", "b")))),
     ("RZ-V127", _from_arrays(lambda values: {"/ext/org.example/x": np.zeros(3)})),
     ("RZ-W206", _from_manifest(citation="See /home/alice/paper.tex")),

@@ -53,6 +53,11 @@ def _integers(dtype: type) -> Write:
     return vector(values, input=describe(values, (-1e21, 1e21)))
 
 
+def _levels() -> dict[str, Any]:
+    """Inputs in 8 bits that stand for other numbers, the ends among them."""
+    return dict(pairs(inputs=np.linspace(255, 0, 4 * N_PAIRS).astype(np.uint8).reshape(N_PAIRS, 4)))
+
+
 def _interleaved() -> Write:
     roles = np.array([1, 0, 1] * 4, dtype=np.uint8)
     return vector({**pairs(), layout.ROLES: roles})
@@ -134,6 +139,7 @@ VALID: dict[str, Write] = {
     "minimal": vector(),
     "optional-arrays": vector(_optional()),
     "inputs-u1": vector(pairs(inputs=np.arange(4 * N_PAIRS, dtype=np.uint8).reshape(N_PAIRS, 4) * 5)),
+    "inputs-stored-range": vector(_levels(), input=describe(_levels(), (-1, 2.5), stored_range=(-1, 2.5))),
     "inputs-i4": _integers(np.int32),
     "inputs-i8": _integers(np.int64),
     "inputs-f8": vector(_odd_numbers()),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rosetta
-from rosetta.errors import IncompatibleError, OutputError, SelectionError, UsageError
+from rosetta.errors import IncompatibleError, OutputError, PolicyError, SelectionError, UsageError
 from rosetta.models.checkpoint import load_run
 from rosetta.models.vae import encode_array
 from rosetta.sources import read_items
@@ -53,11 +53,11 @@ def test_no_check_pair_is_an_anchor(lab: Lab, name: str):
 def test_copies_of_an_item_are_never_anchor_and_check(lab: Lab, tmp_path: Path):
     items = np.repeat(read_items(lab.train)[:30], 5, axis=0)
 
-    rosetta.distill(lab.run, items, tmp_path / "b.h5", pairs=20, checks=10, **SIGNED)
+    rosetta.distill(lab.run, items, tmp_path / "b.h5", origin="observed", pairs=20, checks=10, **SIGNED)
 
     assert len(_rows(rosetta.Bundle.open(tmp_path / "b.h5").inputs)) == 30
-    with pytest.raises(SelectionError, match="with 20 anchors taken, .* 11 pairs were asked for, but there are 10"):
-        rosetta.distill(lab.run, items, tmp_path / "c.h5", pairs=20, checks=11, **SIGNED)
+    with pytest.raises(SelectionError, match="check pairs, made after the anchors.* 11 pairs .* but there are 10"):
+        rosetta.distill(lab.run, items, tmp_path / "c.h5", origin="observed", pairs=20, checks=11, **SIGNED)
     assert not (tmp_path / "c.h5").exists()
 
 
@@ -126,7 +126,7 @@ def test_a_descendants_bundle_names_its_parent(lab: Lab, tmp_path: Path):
 
 def test_every_word_of_the_sender_is_in_the_manifest(lab: Lab, tmp_path: Path):
     rosetta.distill(
-        lab.run, lab.train, tmp_path / "b.h5", pairs=10, checks=8, select="random",
+        lab.run, lab.train, tmp_path / "b.h5", pairs=10, checks=8, origin="observed", select="random",
         license="cc-by-4.0 or mit", title="T", creators=["A; orcid=0000-0002-1825-0097; affiliation=L", "B"],
         terms="be kind", description="D", citation="C", data_description="S", space_name="N",
         modality="image", units="ink", axes=["row", "column"],
@@ -167,7 +167,23 @@ def test_what_the_sender_should_know_is_noted(lab: Lab, tmp_path: Path):
         ({"creators": ["A; orcid=12"]}, UsageError, "cannot read the creator"),
         ({"pairs": 0}, UsageError, "pairs is 0"),
         ({"origin": "decodd"}, UsageError, "Did you mean 'decoded'"),
-        ({"origin": "decoded", "select": "kmeans"}, UsageError, "leave it out"),
+        ({"origin": "decoded=0"}, UsageError, "write NAME, or NAME=N with N from 1 to 65,536"),
+        ({"origin": ["decoded=9", "decoded"]}, UsageError, "--origin decoded stands twice"),
+        ({"origin": ["decoded=40000", "mixed=40000"]}, UsageError, "80,000 pairs were asked for; a bundle has 65,536"),
+        ({"origin": "decoded", "select": "kmeans"}, UsageError, "chooses among items, and there are none with"),
+        ({"origin": "decoded", "members": 4}, UsageError, "counts the items behind an averaged point"),
+        ({"origin": "averaged", "mix": 4}, UsageError, "counts the items behind a mixed point"),
+        ({"origin": "mixed", "draw": "jitter"}, UsageError, "draws the latents of decoded points"),
+        ({"origin": "mixed", "reencoding_limit": 2.0}, UsageError, "is for decoded points"),
+        ({"origin": "averaged", "members": 800}, SelectionError, "is to have 800 members, but there are 721 items"),
+        ({"origin": "public"}, UsageError, "pass them as --points-from"),
+        ({"points_from": np.zeros((9, 8, 8))}, UsageError, "--points-from is for --origin public only"),
+        ({"origin": "public", "points_from": np.zeros((9, 7))}, IncompatibleError, r"--points-from: the data does not"),
+        ({"held_out": np.zeros((9, 7))}, IncompatibleError, r"--held-out: the data does not fit"),
+        ({"store": "uint8"}, UsageError, "would round observed points"),
+        ({"dp_delta": 1e-5}, UsageError, "has no effect without --dp-epsilon"),
+        ({"origin": "moments", "dp_epsilon": 1.0}, UsageError, "needs --dp-delta too"),
+        ({"origin": "decoded", "dp_epsilon": 1.0, "dp_delta": 1e-5}, UsageError, "decoded points cannot have it"),
         ({"select": "kmean"}, UsageError, "Did you mean 'kmeans'"),
         ({"axes": ["row"]}, UsageError, "--axes names 1 axes, but an input of shape"),
     ],
@@ -209,3 +225,171 @@ def test_the_signature_of_a_bundle_that_was_replaced_is_pointed_out(lab: Lab, tm
 
     assert any("b.h5.sig.json is of the bundle that was replaced" in note for note in notes)
     assert {f.rule for f in rosetta.validate(path).findings if f.severity == "error"} == {"RZ-V129"}
+
+
+EVERY = ["decoded=40", "averaged=12", "mixed=24", "moments=8", "public=6", "observed=10"]
+
+
+@pytest.fixture(scope="module")
+def grey(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    """A model of digits in eight bits, and their items."""
+    items = np.rint(read_items(lab.train) * 255).astype(np.uint8)
+    run = tmp_path_factory.mktemp("grey") / "run"
+    rosetta.train(items, run, latent_dim=4, hidden=(64,), epochs=15)
+    return run, items
+
+
+def test_a_bundle_takes_points_of_every_origin_at_once(grey: tuple[Path, np.ndarray], lab: Lab, tmp_path: Path):
+    run, items = grey
+    public = np.rint(read_items(lab.bob)[:40] * 255).astype(np.uint8)
+
+    report = rosetta.distill(
+        run, items, tmp_path / "b.h5", origin=EVERY, points_from=public, checks=20, observed_checks=4, **SIGNED
+    )
+
+    bundle = rosetta.Bundle.open(tmp_path / "b.h5")
+    stretches = [(o.origin, o.n_pairs) for o in bundle.manifest.content.origins]
+    assert stretches == [
+        ("decoded", 40), ("averaged", 12), ("mixed", 24), ("moments", 8), ("public", 6), ("observed", 10),
+        ("decoded", 10), ("averaged", 2), ("mixed", 4), ("moments", 1), ("public", 1), ("observed", 6),
+    ]  # fmt: skip
+    assert (report.n_anchors, report.n_checks) == (100, 24)
+    assert len(_rows(bundle.inputs)) == 124
+    assert rosetta.validate(tmp_path / "b.h5", model=run, data=items).valid
+    told = bundle.manifest.provenance.selection.settings["origins"]
+    assert told["averaged"]["members"] >= 10
+    assert told["mixed"]["members"] == 3
+    assert told["decoded"]["draw"] == "moments"
+
+
+def test_eight_bit_items_make_a_bundle_in_eight_bits_with_the_latents_of_exactly_those(
+    grey: tuple[Path, np.ndarray], tmp_path: Path
+):
+    run, items = grey
+    for store in ("auto", "float32"):
+        rosetta.distill(run, items, tmp_path / f"{store}.h5", origin="decoded", pairs=500, store=store, **SIGNED)
+
+    small, large = (rosetta.Bundle.open(tmp_path / f"{store}.h5") for store in ("auto", "float32"))
+
+    assert small.arrays["/pairs/inputs"].dtype == np.uint8
+    assert small.manifest.content.input.stored_range == (0.0, 1.0)
+    assert small.inputs.dtype == large.arrays["/pairs/inputs"].dtype == np.float32
+    means, _ = encode_array(load_run(run).model, small.inputs)
+    assert small.latents == pytest.approx(means, abs=1e-6)
+    assert (small.inputs != large.inputs).any()
+    sizes = [(tmp_path / f"{store}.h5").stat().st_size for store in ("auto", "float32")]
+    assert sizes[1] > 2 * sizes[0]
+    observed = rosetta.distill(run, items, tmp_path / "o.h5", pairs=20, origin="observed", **SIGNED)
+    assert observed.audit.origins[0].n_copies == 52  # rounding changed none of them
+    assert rosetta.validate(tmp_path / "o.h5", model=run, data=items).valid
+
+
+def test_points_that_are_not_items_can_be_rounded_to_eight_bits(lab: Lab, tmp_path: Path):
+    rosetta.distill(lab.run, lab.train, tmp_path / "b.h5", origin="mixed", pairs=50, store="uint8", **SIGNED)
+
+    bundle = rosetta.Bundle.open(tmp_path / "b.h5")
+
+    assert bundle.arrays["/pairs/inputs"].dtype == np.uint8
+    assert rosetta.validate(tmp_path / "b.h5", model=lab.run, data=lab.train).valid
+
+
+def test_the_audit_in_the_manifest_is_of_all_points_and_tells_no_rows(lab: Lab, tmp_path: Path):
+    report = rosetta.distill(
+        lab.run, lab.train, tmp_path / "b.h5", origin=["observed=20", "decoded=100"], held_out=lab.held_out, **SIGNED
+    )
+
+    told = rosetta.Bundle.open(tmp_path / "b.h5").manifest.provenance.disclosure_audit
+    assert told["audit"] == report.audit.model_dump(mode="json", exclude_none=True)
+    found = {each.origin: each for each in report.audit.origins}
+    assert found["observed"].verdict == "holds items"
+    assert found["observed"].n_copies == found["observed"].n_points
+    assert found["decoded"].n_copies == 0
+    assert {each.attack for each in report.audit.membership} == {"inputs", "latents"}
+    assert len(str(told)) < 4000
+
+
+def _policy(folder: Path, text: str) -> Path:
+    path = folder / "policy.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("clause", "options", "words"),
+    [
+        ('origins = ["decoded", "averaged"]', {"origin": "mixed"}, "origins"),
+        ("min_members = 5", {"origin": "mixed"}, "min_members = 5"),
+        ("min_nearest_ratio = 0.5", {"origin": "observed"}, "min_nearest_ratio = 0.5"),
+        ("max_membership_advantage = 0.5", {"origin": "decoded"}, "held-out"),
+        ("max_epsilon = 2.0", {"origin": "moments"}, "max_epsilon = 2"),
+        ("require_terms = true", {"origin": "decoded"}, "require_terms"),
+        ('licenses = ["CC0-1.0"]', {"origin": "decoded"}, "licenses"),
+    ],
+)
+def test_what_a_policy_forbids_is_not_written(
+    lab: Lab, tmp_path: Path, clause: str, options: dict[str, object], words: str
+):
+    policy = _policy(tmp_path, clause)
+
+    with pytest.raises(PolicyError, match=words):
+        rosetta.distill(lab.run, lab.train, tmp_path / "b.h5", policy=policy, **SIGNED, **options)
+    assert list(tmp_path.iterdir()) == [policy]
+
+
+def test_a_policy_that_is_kept_leaves_its_digest_and_its_excluded_rows_leave_nothing(lab: Lab, tmp_path: Path):
+    items = read_items(lab.train)
+    rows = list(range(0, 700))
+    texts = [f'origins = ["observed"]\nexcluded_rows = {chosen}\n' for chosen in (rows, rows[:5])]
+    for name, text in zip("ab", texts, strict=True):
+        rosetta.distill(
+            lab.run, lab.train, tmp_path / f"{name}.h5", policy=_policy(tmp_path, text), origin="observed", pairs=10,
+            checks=8, **SIGNED,
+        )  # fmt: skip
+
+    first, second = (rosetta.Bundle.open(tmp_path / f"{name}.h5") for name in "ab")
+
+    assert _rows(first.inputs) <= _rows(items[700:])
+    assert first.manifest.provenance.data.n_items == len(items) - 700
+    told = [b.manifest.provenance.disclosure_audit["policy"] for b in (first, second)]
+    assert [each["n_excluded_rows"] for each in told] == [700, 5]
+    assert told[0]["sha256"] == told[1]["sha256"]  # nobody finds out by trying which rows they were
+
+
+@pytest.mark.parametrize("origin", ["moments", "averaged"])
+def test_private_points_come_with_their_account_and_without_what_would_break_it(lab: Lab, tmp_path: Path, origin: str):
+    report = rosetta.distill(
+        lab.run, lab.train, tmp_path / "b.h5", origin=origin, pairs=5, checks=8, dp_epsilon=50.0, dp_delta=1e-4,
+        **({"members": 2} if origin == "averaged" else {}), **SIGNED,
+    )  # fmt: skip
+
+    bundle = rosetta.Bundle.open(tmp_path / "b.h5")
+    told = bundle.manifest.provenance.disclosure_audit
+
+    assert (report.privacy[0].epsilon, report.privacy[0].delta) == (50.0, 1e-4)
+    assert set(told) == {"privacy"}
+    assert told["privacy"][0]["epsilon"] == 50.0
+    assert "trained" in told["privacy"][0]["statement"]
+    assert set(bundle.arrays) == {"/pairs/inputs", "/pairs/latents", "/pairs/latents_sd", "/pairs/roles"}
+    assert bundle.manifest.provenance.selection.coverage is report.coverage is None
+    assert rosetta.validate(tmp_path / "b.h5", model=lab.run).valid
+    rosetta.train(lab.bob, tmp_path / "bob", anchors=[tmp_path / "b.h5"], hidden=(16,), epochs=1)
+
+
+def test_a_budget_is_divided_among_origins(lab: Lab, tmp_path: Path):
+    report = rosetta.distill(
+        lab.run, lab.train, tmp_path / "b.h5", origin=["moments=10", "averaged=6"], members=2, checks=8,
+        dp_epsilon=80.0, dp_delta=1e-4, **SIGNED,
+    )  # fmt: skip
+
+    assert [(each.origin, each.epsilon, each.delta) for each in report.privacy] == [
+        ("moments", 40.0, 5e-5), ("averaged", 40.0, 5e-5),
+    ]  # fmt: skip
+
+
+def test_a_budget_that_leaves_too_few_crowds_is_refused(lab: Lab, tmp_path: Path):
+    with pytest.raises(SelectionError, match="have at least 100 items by their noisy counts"):
+        rosetta.distill(
+            lab.run, lab.train, tmp_path / "b.h5", origin="averaged", pairs=12, members=100, dp_epsilon=1.0,
+            dp_delta=1e-4, **SIGNED,
+        )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []

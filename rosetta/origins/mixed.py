@@ -1,0 +1,46 @@
+"""Convex mixtures of a few items: data that nobody recorded, though a mixture of few can be taken apart again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rosetta.arrays import Array, Floats
+from rosetta.errors import SelectionError
+from rosetta.origins import Made, Recipe, Sender, draw_points, origins
+
+
+@origins.register("mixed")
+def mixed(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
+    """Mix `recipe.mix` different items, drawn at random, with weights from the flat Dirichlet distribution.
+
+    Raises
+    ------
+    SelectionError
+        If there are fewer items than go into a mixture, or all mixtures are the same.
+    """
+    n_items = len(sender.inputs)
+    if n_items < recipe.mix:
+        raise SelectionError(f"--mix is {recipe.mix}, but there are only {n_items} items to mix")
+
+    def draw(n_wanted: int) -> Floats:
+        rows = _different(rng, n_items, n_wanted, recipe.mix)
+        shares = rng.dirichlet(np.ones(recipe.mix), size=n_wanted).astype(np.float32)
+        shares = shares.reshape(n_wanted, recipe.mix, *[1] * (sender.inputs.ndim - 1))
+        points = np.zeros((n_wanted, *sender.inputs.shape[1:]), dtype=np.float32)
+        for part in range(recipe.mix):  # one item of each mixture at a time: memory does not grow with their number
+            points += shares[:, part] * sender.inputs[rows[:, part]]
+        return points
+
+    inputs = draw_points(sender, n_points, taken, draw, advice="the items hardly differ")
+    return Made(inputs, {"members": recipe.mix})
+
+
+def _different(rng: np.random.Generator, n_items: int, n_rows: int, n_each: int) -> Array:
+    """Return item numbers, shape (n_rows, n_each), all different within a row."""
+    rows = rng.integers(n_items, size=(n_rows, n_each))
+    while len(again := np.flatnonzero((np.diff(np.sort(rows, axis=1), axis=1) == 0).any(axis=1))):
+        if n_each > n_items // 2:
+            rows[again] = [rng.permutation(n_items)[:n_each] for _ in again]
+        else:
+            rows[again] = rng.integers(n_items, size=(len(again), n_each))
+    return rows

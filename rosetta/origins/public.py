@@ -1,0 +1,31 @@
+"""Inputs that anybody may have, given by the sender and labelled by its encoder."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rosetta.arrays import Array
+from rosetta.errors import SelectionError, UsageError
+from rosetta.origins import Made, Recipe, Sender, new_rows, origins
+
+
+@origins.register("public")
+def public(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
+    """Choose among the public inputs by their latents, with the sender's selector.
+
+    Raises
+    ------
+    UsageError
+        If there are no public inputs.
+    SelectionError
+        If there are fewer different ones, those in `taken` left out, than points.
+    """
+    if sender.public is None:
+        raise UsageError("public points come from a file that you may share: pass it with --points-from")
+    inputs = sender.store(np.clip(sender.public, *sender.value_range).astype(np.float32))
+    inputs = inputs[new_rows(inputs, taken)]
+    if len(inputs) < n_points:
+        raise SelectionError(
+            f"{n_points} public points were asked for, but --points-from has {len(inputs)} different ones left"
+        )
+    return Made(inputs[sender.select(sender.encode(inputs), n_points, rng)])

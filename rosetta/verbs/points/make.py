@@ -1,0 +1,98 @@
+"""The inputs of a bundle: anchors and checks of every origin, made independently, all different."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from rosetta.arrays import Array
+from rosetta.errors import SelectionError
+from rosetta.origins import Figures, Recipe, Sender, origins
+from rosetta.schemas.audit import PrivacyAccount
+from rosetta.schemas.distill import DistillSettings, OriginCount, PointFigures
+from rosetta.schemas.manifest import OriginName
+from rosetta.verbs.points.plan import Portion
+from rosetta.verbs.points.private import private_origins
+
+ANCHORS, CHECKS = 0, 1
+_WHAT = ("anchors", "check pairs, made after the anchors")
+
+
+@dataclass(frozen=True)
+class Points:
+    """The inputs of a bundle, and what is to be told of them."""
+
+    inputs: Array  # float32, shape (n_pairs, …), the anchors first
+    n_anchors: int
+    stretches: tuple[tuple[OriginName, int], ...]  # origin and number of rows, in row order
+    counts: tuple[OriginCount, ...]
+    figures: Mapping[str, PointFigures]  # by origin
+    accounts: tuple[PrivacyAccount, ...]
+
+    @property
+    def members(self) -> dict[str, int]:
+        """The smallest number of items behind a point, by origin, where points are made of few."""
+        return {name: each.members for name, each in self.figures.items() if each.members is not None}
+
+
+def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSettings) -> Points:
+    """Make the points of every portion.
+
+    Raises
+    ------
+    SelectionError, UsageError
+        If an origin cannot give what is asked for.
+    """
+    recipe = Recipe(settings.members, settings.mix, settings.draw, settings.reencoding_limit)
+    makers, accounts = private_origins(sender, portions, settings)
+    points, stretches = sender.inputs[:0], []
+    figures: dict[str, Figures] = {}
+    for role in (ANCHORS, CHECKS):  # random numbers of their own for each
+        for place, portion in enumerate(portions):
+            if not (wanted := portion.n_checks if role else portion.n_anchors):
+                continue
+            make = makers.get(portion.origin) or origins.get(portion.origin)
+            rng = np.random.default_rng([settings.seed, role, place] if place else [settings.seed, role])
+            try:
+                made = make(sender, wanted, rng, points, recipe)
+            except SelectionError as error:
+                raise SelectionError(f"{_WHAT[role]}, {portion.origin}: {error}") from error
+            points = np.concatenate([points, made.inputs])
+            stretches.append((portion.origin, wanted))
+            figures[portion.origin] = _joined(figures.get(portion.origin, {}), made.figures)
+    return Points(
+        inputs=points,
+        n_anchors=sum(p.n_anchors for p in portions),
+        stretches=_merged(stretches),
+        counts=tuple(OriginCount(origin=p.origin, n_anchors=p.n_anchors, n_checks=p.n_checks) for p in portions),
+        figures={name: PointFigures(**each) for name, each in figures.items()},  # type: ignore[arg-type]
+        accounts=accounts,
+    )
+
+
+def _joined(first: Figures, second: Figures) -> Figures:
+    """Return the figures of anchors and checks together: the fewest members, the sum of counts, else the first's."""
+    joined = {**second, **first}
+    for name in first.keys() & second.keys():
+        one, other = first[name], second[name]
+        if name == "members":
+            joined[name] = min(int(one), int(other))
+        elif name.startswith("n_"):
+            joined[name] = int(one) + int(other)
+    return joined
+
+
+def _merged(stretches: Sequence[tuple[str, int]]) -> tuple[tuple[OriginName, int], ...]:
+    """Join neighbours of one origin."""
+    merged: list[tuple[str, int]] = []
+    for origin, count in stretches:
+        if merged and merged[-1][0] == origin:
+            merged[-1] = (origin, merged[-1][1] + count)
+        else:
+            merged.append((origin, count))
+    return cast(
+        "tuple[tuple[OriginName, int], ...]", tuple(merged)
+    )  # the audit's and the manifest's records check them

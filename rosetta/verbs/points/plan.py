@@ -1,0 +1,95 @@
+"""How many points of which origin, before any work is done for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rosetta.errors import UsageError
+from rosetta.origins import origins
+from rosetta.origins.draws import draws
+from rosetta.schemas.distill import MOST_POINTS, DistillSettings
+from rosetta.selection import selectors
+
+POINTS = {"observed": 64, "averaged": 64}  # anchors, where nobody says how many
+MANY_POINTS = 1024  # the same, of origins that never run out
+PRIVATE = ("averaged", "moments")  # origins that can be made with differential privacy
+
+# option → the origins that it is for, and what it is there
+_BELONGS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "select": (("observed", "public"), "chooses among items"),
+    "members": (("averaged",), "counts the items behind an averaged point"),
+    "mix": (("mixed",), "counts the items behind a mixed point"),
+    "draw": (("decoded",), "draws the latents of decoded points"),
+    "reencoding_limit": (("decoded",), "is for decoded points"),
+}
+
+
+@dataclass(frozen=True)
+class Portion:
+    """The points of one origin."""
+
+    origin: str
+    n_anchors: int
+    n_checks: int
+
+
+def portions_of(settings: DistillSettings) -> tuple[Portion, ...]:
+    """Return how many anchors and checks each origin gives, or raise UsageError.
+
+    The check pairs are divided as the anchors are, what cannot be divided going to the largest; the observed ones
+    that are asked for on top come last.
+    """
+    counts: dict[str, int] = {}
+    for text in settings.origin:
+        name, count = _read(text, settings.pairs)
+        origins.get(name)
+        if name in counts:
+            raise UsageError(f"--origin {name} stands twice: give it once, as {name}=N")
+        counts[name] = count
+    total = sum(counts.values())
+    if total > MOST_POINTS:
+        raise UsageError(f"{total:,} pairs were asked for; a bundle has {MOST_POINTS:,} at most")
+    portions = [Portion(name, n, settings.checks * n // total) for name, n in counts.items()]
+    rest = settings.checks - sum(each.n_checks for each in portions)
+    largest = max(range(len(portions)), key=lambda i: portions[i].n_anchors)
+    first = portions[largest]
+    portions[largest] = Portion(first.origin, first.n_anchors, first.n_checks + rest)
+    if settings.observed_checks:
+        portions.append(Portion("observed", 0, settings.observed_checks))
+    _check_options(settings, counts)
+    return tuple(portions)
+
+
+def _read(text: str, pairs: int | None) -> tuple[str, int]:
+    name, mark, number = text.partition("=")
+    if not mark:
+        return name, pairs or POINTS.get(name, MANY_POINTS)
+    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MOST_POINTS:
+        raise UsageError(f"--origin {text}: write NAME, or NAME=N with N from 1 to {MOST_POINTS:,}")
+    return name, int(number)
+
+
+def _check_options(settings: DistillSettings, names: Sequence[str] | Mapping[str, int]) -> None:
+    """Refuse options that would have no effect, or one that nobody could mean."""
+    defaults = DistillSettings.model_fields
+    for option, (meant, purpose) in _BELONGS.items():
+        if getattr(settings, option) != defaults[option].default and not set(meant) & set(names):
+            raise UsageError(
+                f"--{option.replace('_', '-')} {purpose}, and there are none with --origin {', '.join(names)}: "
+                "leave it out"
+            )
+    draws.get(settings.draw)
+    selectors.get(settings.select or "kmeans")
+    if settings.dp_epsilon is None:
+        for option in ("dp_delta", "dp_norm"):
+            if getattr(settings, option) is not None:
+                raise UsageError(f"--{option.replace('_', '-')} has no effect without --dp-epsilon")
+        return
+    if settings.dp_delta is None:
+        raise UsageError("--dp-epsilon needs --dp-delta too: a number well below 1 / (number of items)")
+    exposed = [name for name in names if name not in PRIVATE] + ["observed"] * bool(settings.observed_checks)
+    if exposed:
+        raise UsageError(
+            f"differential privacy is for --origin {' and '.join(PRIVATE)}; {exposed[0]} points cannot have it"
+        )

@@ -1,0 +1,102 @@
+"""Points from statistics that are released with differential privacy: the data is looked at once, and not again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from sklearn.metrics import pairwise_distances_argmin
+
+from rosetta.arrays import Array, Floats, flat
+from rosetta.errors import SelectionError
+from rosetta.origins import Made, Origin, Recipe, Sender, draw_points
+from rosetta.schemas.audit import PrivacyAccount
+from rosetta.schemas.distill import DistillSettings
+from rosetta.verbs.points.plan import Portion
+
+CELLS_A_POINT = 3  # cells of the space for each point wanted: many turn out to have too few items
+
+
+def private_origins(
+    sender: Sender, portions: Sequence[Portion], settings: DistillSettings
+) -> tuple[Mapping[str, Origin], tuple[PrivacyAccount, ...]]:
+    """Return what makes the points of each origin from noisy statistics, and what it spends; none without --dp-epsilon.
+
+    Epsilon and delta are divided evenly among the origins (basic composition). All points of an origin, anchors and
+    checks, come from one release: making more of them costs nothing.
+    """
+    if settings.dp_epsilon is None or settings.dp_delta is None:
+        return {}, ()
+    makers, accounts = {}, []
+    for number, portion in enumerate(portions):
+        rng = np.random.default_rng([settings.seed, 3, number])
+        maker, account = _RELEASES[portion.origin](
+            sender, portion, settings, rng, settings.dp_epsilon / len(portions), settings.dp_delta / len(portions)
+        )
+        makers[portion.origin] = maker
+        accounts.append(account)
+    return makers, tuple(accounts)
+
+
+def _moments(
+    sender: Sender, portion: Portion, settings: DistillSettings, rng: np.random.Generator, epsilon: float, delta: float
+) -> tuple[Origin, PrivacyAccount]:
+    from rosetta.privacy import private_moments
+
+    low, high = sender.value_range
+    released = private_moments(
+        flat(sender.inputs), low=low, high=high, epsilon=epsilon, delta=delta, norm_bound=settings.dp_norm
+    )
+    values, vectors = np.linalg.eigh(released.covariance)
+    factor = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
+
+    def make(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
+        """Draw from the normal distribution with the noisy moments."""
+
+        def draw(n_wanted: int) -> Floats:
+            drawn: Floats = released.mean + rng.standard_normal((n_wanted, len(factor))) @ factor
+            return drawn.reshape(n_wanted, *sender.inputs.shape[1:])
+
+        advice = "the noise leaves nothing of the covariance: allow a larger --dp-epsilon or use more items"
+        return Made(draw_points(sender, n_points, taken, draw, advice=advice))
+
+    return make, released.account
+
+
+def _averaged(
+    sender: Sender, portion: Portion, settings: DistillSettings, rng: np.random.Generator, epsilon: float, delta: float
+) -> tuple[Origin, PrivacyAccount]:
+    from rosetta.privacy import private_means
+
+    n_points = portion.n_anchors + portion.n_checks
+    n_cells = CELLS_A_POINT * n_points
+    centres = rng.standard_normal((n_cells, sender.latents.shape[1]))  # of the prior: no item has a say in them
+    cells = pairwise_distances_argmin(sender.latents.astype(np.float64), centres)
+    low, high = sender.value_range
+    released = private_means(
+        flat(sender.inputs), cells, n_cells=n_cells, low=low, high=high, epsilon=epsilon, delta=delta,
+        norm_bound=settings.dp_norm, least=settings.members,
+    )  # fmt: skip
+    if len(released.means) < n_points:
+        raise SelectionError(
+            f"{n_points} averaged points were asked for, but of {n_cells} cells of the space only "
+            f"{len(released.means)} have at least {settings.members} items by their noisy counts: ask for fewer "
+            "--pairs and --checks, fewer --members, or a larger --dp-epsilon"
+        )
+    largest = np.argsort(-released.counts, kind="stable")[:n_points]
+    means = released.means[rng.permutation(largest)].reshape(n_points, *sender.inputs.shape[1:])
+    rest = [means]
+
+    def make(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
+        """Take the next of the noisy means."""
+        given, rest[0] = rest[0][:n_points], rest[0][n_points:]
+        inputs = draw_points(sender, n_points, taken, lambda n: given[:n], advice="the noisy means are the same")
+        return Made(inputs, {"crowds": "cells"})
+
+    return make, released.account
+
+
+_Release = Callable[
+    [Sender, Portion, DistillSettings, np.random.Generator, float, float], tuple[Origin, PrivacyAccount]
+]
+_RELEASES: Mapping[str, _Release] = {"moments": _moments, "averaged": _averaged}
