@@ -1,0 +1,118 @@
+"""`rosetta audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .errors import exit_on_error
+from .options import DATA_HELP, AllowCode, BundlePath, Features, Force, Json, Seed
+from .render import emit, note, plain, row_progress, table
+
+if TYPE_CHECKING:
+    from rosetta.schemas.audit import AuditReport, DisclosureAudit
+
+
+def audit(
+    bundle: BundlePath,
+    data: Annotated[
+        str, typer.Option(metavar="PRIVATE", help=f"All private items that the bundle was made from. {DATA_HELP}")
+    ],
+    model: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="The bundle's run: tests membership by latents too.")
+    ] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Like items, neither trained on nor made into points: tests membership."),
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="policy.toml", help="What may leave the building: exit 1 if it is broken.")
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="audit.html", help="A page for the data's steward; of images, it shows private items."),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="closest.png", help="The closest pairs of points and private items, if they are images."),
+    ] = None,
+    features: Features = None,
+    allow_code: AllowCode = None,
+    seed: Seed = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Measure what a bundle reveals of the private items behind it, before it leaves the building.
+
+    Exit code: 0 measured, 1 the policy is broken, 2 unusable input. No figure here is differential privacy.
+    """
+    with exit_on_error():
+        from rosetta.verbs.audit import audit as run
+
+        notes: list[str] = []
+        with row_progress(f"auditing {bundle.name}") as on_rows:
+            report = run(
+                bundle,
+                data,
+                model=model,
+                held_out=held_out,
+                features=features,
+                policy=policy,
+                page=page,
+                picture=picture,
+                allow_code=allow_code,
+                seed=seed,
+                force=force,
+                on_note=notes.append,
+                on_rows=on_rows,
+            )
+        for each in notes:
+            note(each)
+        emit(report, as_json=json, text=lambda: _show(report, has_policy=policy is not None))
+        raise typer.Exit(1 if report.violations else 0)
+
+
+def _show(report: AuditReport, *, has_policy: bool) -> None:
+    found = report.audit
+    _table(found)
+    for origin in found.origins:
+        typer.echo(f"\n{origin.origin}: {origin.verdict.upper()}")
+        for reason in origin.reasons:
+            typer.echo(f"  - {plain(reason)}")
+    if found.membership:
+        typer.echo(f"\nmembership, against {found.n_held_out:,} held-out items (advantage over guessing; best is 0)")
+    for test in found.membership:
+        typer.echo(
+            f"  by {test.attack:<8} {test.advantage:6.3f} (95 %: {test.low:.3f} to {test.high:.3f}), "
+            f"{100 * test.caught_at_1_percent:.1f} % of the items found at 1 % false alarms"
+        )
+    if has_policy:
+        typer.echo(f"\npolicy: {'BROKEN' if report.violations else 'kept'}")
+    for violation in report.violations:
+        typer.echo(f"  - {plain(violation)}")
+
+
+def _table(found: DisclosureAudit) -> None:
+    rows = [
+        (
+            each.origin,
+            f"{each.n_points:,}",
+            f"{each.n_copies:,}",
+            f"{each.n_near_copies:,}",
+            f"{each.nearest_ratio_min:.2f}",
+            f"{each.nearest_ratio_median:.2f}",
+            f"{each.n_rare_exposed:,}",
+            "" if each.members is None else f"{each.members:,}",
+            "" if each.demixed is None else f"{100 * each.demixed:.3g} %",
+            each.verdict,
+        )
+        for each in found.origins
+    ]
+    header = ("origin", "points", "copies", "near", "nearest", "median", "rare", "members", "demixed", "verdict")
+    table(header, rows)
+    typer.echo(
+        f"{found.n_items:,} items; distances to the nearest item in typical distances, of an item to its nearest other "
+        f"one ({found.typical_distance:.4g})"
+    )

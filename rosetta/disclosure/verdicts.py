@@ -1,0 +1,176 @@
+"""From figures to a verdict and its reasons, each a sentence with its figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binom
+
+from rosetta.disclosure.copies import COPY
+from rosetta.disclosure.demixing import N_ATOMS, Demixing
+from rosetta.disclosure.nearest import Doubles, Spacing
+from rosetta.schemas.audit import MembershipTest, Verdict
+from rosetta.schemas.manifest import OriginName
+
+# nearer to an item than half of what keeps items apart, a point speaks of this item more than of any other
+CLOSE_RATIO = 0.5
+LARGEST_P_VALUE = 0.01  # that as many points are so near by chance: where items are dense, new ones are near too
+# official statistics publish no cell with fewer people behind it
+LEAST_MEMBERS = 5
+# an attacker is right about one member more in twenty than by guessing, even at the pessimistic end for the attack
+CLOSE_ADVANTAGE = 0.05
+MADE_OF_ITEMS = ("averaged", "mixed")
+ARE_ITEMS = ("observed", "public")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found out about the points of one origin."""
+
+    origin: OriginName
+    n_points: int
+    n_copies: int
+    n_near_copies: int
+    ratios: Doubles  # distances to the nearest items in typical distances, shape (n_points,)
+    n_rare_exposed: int
+    members: int | None
+    demixing: Demixing | None
+    tests: tuple[MembershipTest, ...]
+    spacing: Spacing
+
+
+def judge(found: Findings) -> tuple[Verdict, tuple[str, ...]]:
+    """Return the verdict on the points of one origin, and why: what decided it first."""
+    holds = _items(found)
+    close = [*_near_copies(found), *_nearest(found), *_rare(found), *_members(found), *_demixed(found)]
+    close += _told_apart(found)
+    looked_at = _looked_at(found)
+    if holds:
+        return "holds items", (*holds, *close, *looked_at)
+    if close:
+        return "close to items", (*close, *looked_at)
+    return "no item found", looked_at
+
+
+def _items(found: Findings) -> list[str]:
+    reasons = []
+    if found.origin == "observed":
+        reasons.append("observed points are items of the data")
+    if found.n_copies:
+        what = "an item" if found.n_copies == 1 else "items"
+        reasons.append(
+            f"{_of(found.n_copies, found.n_points)} {what} of the data, number for number or within {100 * COPY:g} % "
+            "of the typical distance"
+        )
+    return reasons
+
+
+def _near_copies(found: Findings) -> list[str]:
+    if not found.n_near_copies:
+        return []
+    chance = found.spacing.chance
+    by_chance = (
+        "" if chance is None else f"; of new items of this kind, {100 * chance:.2g} % would be so near by chance"
+    )
+    return [
+        f"{_of(found.n_near_copies, found.n_points)} nearer to an item than half that item's own distance to its "
+        f"nearest other one{by_chance}"
+    ]
+
+
+def _nearest(found: Findings) -> list[str]:
+    return [_within(found)] if _n_close(found) and _chance_of_close(found) < LARGEST_P_VALUE else []
+
+
+def _n_close(found: Findings) -> int:
+    return int((found.ratios < CLOSE_RATIO).sum()) - found.n_copies
+
+
+def _chance_of_close(found: Findings) -> float:
+    """Return the probability that as many new items would be as close, from how close the items are to one another."""
+    own, n_close = found.spacing.own, _n_close(found)
+    share = ((own < CLOSE_RATIO * found.spacing.typical).sum() + 1) / (len(own) + 2)  # rule of succession
+    return float(binom.sf(n_close - 1, found.n_points - found.n_copies, share))
+
+
+def _within(found: Findings) -> str:
+    share = (found.spacing.own < CLOSE_RATIO * found.spacing.typical).mean()
+    return (
+        f"{_of(_n_close(found), found.n_points)} within {CLOSE_RATIO:g} typical distances of an item, and no copy; "
+        f"{100 * share:.2g} % of the items are so near to another item"
+    )
+
+
+def _rare(found: Findings) -> list[str]:
+    if not found.n_rare_exposed:
+        return []
+    items = "rare item" if found.n_rare_exposed == 1 else "rare items"
+    return [f"copies or near copies expose {found.n_rare_exposed:,} {items}, of the 5 % farthest from all others"]
+
+
+def _members(found: Findings) -> list[str]:
+    if found.origin in ARE_ITEMS or found.members is None or found.members >= LEAST_MEMBERS:
+        return []
+    fewest = "1 item" if found.members == 1 else f"{found.members} items"
+    return [f"a point is made of as few as {fewest}; fewer than {LEAST_MEMBERS} may be told from it"]
+
+
+def _demixed(found: Findings) -> list[str]:
+    tried = found.demixing
+    if tried is None or not tried.tells or not tried.share:
+        return []
+    n = round(tried.share * tried.n_tried)
+    return [
+        f"{n:,} of {tried.n_tried:,} points tried could be written as a mixture of at most {N_ATOMS} items, almost "
+        "without rest"
+    ]
+
+
+def _told_apart(found: Findings) -> list[str]:
+    return [f"items of the data can be told from others {_how_well(t)}" for t in found.tests if t.low > CLOSE_ADVANTAGE]
+
+
+def _how_well(test: MembershipTest) -> str:
+    figures = f"{test.advantage:.3f} (95 %: {test.low:.3f} to {test.high:.3f})"
+    return f"by their {test.attack}: advantage over guessing {figures}"
+
+
+def _looked_at(found: Findings) -> tuple[str, ...]:
+    """Return what was looked at, whatever came of it, and what was not."""
+    low, middle = float(found.ratios.min()), float(np.median(found.ratios))
+    reasons = [f"the nearest point is {low:.2f} typical distances from an item, the median one {middle:.2f}"]
+    if found.spacing.typical == 0:
+        reasons.append("all items looked at are equal: there is no typical distance, and distances stand as they are")
+    elif found.spacing.has_many_duplicates:
+        reasons.append("most items come up more than once: the typical distance is the median of those above 0")
+    if _n_close(found) and not _nearest(found):
+        reasons.append(f"{_within(found)}, so that this is no more than chance")
+    if found.origin in MADE_OF_ITEMS:
+        reasons.append(
+            "how many items are behind a point is not known" if found.members is None
+            else f"at least {found.members:,} items are behind each point"
+        )  # fmt: skip
+    reasons += _demixing_failed(found.demixing)
+    hardly = [test for test in found.tests if test.low <= CLOSE_ADVANTAGE]
+    reasons += [f"items of the data can hardly be told from others {_how_well(test)}" for test in hardly]
+    if not found.tests:
+        reasons.append("whether items of the data can be told from others was not tested: that needs held-out items")
+    return tuple(reasons)
+
+
+def _demixing_failed(tried: Demixing | None) -> list[str]:
+    if tried is None:
+        return []
+    if not tried.tells:
+        return [
+            "whether points are mixtures of few items cannot be told for such data: "
+            f"{100 * tried.share_of_controls:.2g} % of points that are none can be written as one"
+        ]
+    if tried.share:
+        return []
+    return [f"none of {tried.n_tried:,} points tried could be written as a mixture of at most {N_ATOMS} items"]
+
+
+def _of(n: int, n_all: int) -> str:
+    return f"{n:,} of {n_all:,} points {'is' if n == 1 else 'are'}"

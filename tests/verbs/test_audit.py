@@ -1,0 +1,174 @@
+"""A bundle held against the data that it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rosetta.schemas.audit import AuditReport
+
+import rosetta
+from rosetta.bundle import layout
+from rosetta.charts.closest import as_pictures
+from rosetta.errors import IncompatibleError, MetricError, MissingExtraError, OutputError, UsageError
+from rosetta.verbs.audit import audit, members_of
+from tests import builders
+from tests.conftest import SETTINGS, Lab
+
+
+def noted(*arguments: Any, **more: Any) -> tuple[AuditReport, str]:
+    notes: list[str] = []
+    report = audit(*arguments, on_note=notes.append, **more)
+    return report, "\n".join(notes)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    """A bundle of 20 observed pictures, 4 × 5, and the 100 items that it was made from, as they are before a step."""
+    values = builders.arrays()
+    raw = np.random.default_rng(9).integers(0, 256, size=(100, 4, 5)).astype(np.uint8)
+    values[layout.INPUTS] = (raw[:20] / 255).astype(np.float32)
+    return builders.write(tmp_path / "b.h5", values), raw
+
+
+def test_items_are_found_in_an_observed_bundle_and_not_in_a_decoded_one(lab: Lab):
+    observed, _ = noted(lab.observed, lab.train)
+    decoded, _ = noted(lab.decoded, lab.train)
+
+    [found] = observed.audit.origins
+    assert (found.origin, found.verdict, found.n_copies) == ("observed", "holds items", found.n_points)
+    [made] = decoded.audit.origins
+    assert (made.origin, made.n_copies, made.demixed) == ("decoded", 0, 0)
+    assert made.nearest_ratio_median > 0.5
+    assert observed.content_id == rosetta.Bundle.open(lab.observed).content_id
+
+
+def test_membership_is_tested_by_inputs_and_with_the_run_by_latents_in_the_bundles_space(lab: Lab):
+    without, said = noted(lab.decoded, lab.train)
+    report, nothing = noted(lab.decoded, lab.train, model=lab.run, held_out=lab.held_out)
+
+    assert without.audit.membership == ()
+    assert "membership was not tested: pass items of the same kind" in said
+    assert [test.attack for test in report.audit.membership] == ["inputs", "latents"]
+    assert report.audit.n_held_out == 180
+    assert nothing == ""
+
+
+def test_items_are_preprocessed_as_the_bundle_says(images: tuple[Path, np.ndarray]):
+    path, raw = images
+
+    report, said = noted(path, raw)
+
+    assert report.audit.origins[0].n_copies == 20
+    assert "no items" not in said
+
+
+def test_other_data_than_the_bundles_is_noticed(images: tuple[Path, np.ndarray]):
+    path, raw = images
+
+    _, said = noted(path, raw[10:90], held_out=raw[90:100])
+
+    assert "the data has 80 items, but the bundle says that it was made from 100" in said
+    assert "10 of 20 observed points are no items of the data" in said
+    assert "of the held-out items, 10 are not in the data, and at least 20 of both are needed" in said
+    with pytest.raises(IncompatibleError, match="the data does not fit the bundle"):
+        audit(path, raw.reshape(100, 20))
+    with pytest.raises(MetricError, match="100 of 100 held-out items are items of the data as well"):
+        audit(path, raw, held_out=raw)
+
+
+def test_a_model_that_is_not_the_bundles_is_refused(lab: Lab, tmp_path: Path):
+    rosetta.train(lab.bob, tmp_path / "bob", **(SETTINGS | {"epochs": 1}))
+
+    with pytest.raises(IncompatibleError, match="is not the model of the bundle: its weights have another digest"):
+        audit(lab.decoded, lab.train, model=tmp_path / "bob")
+
+
+def test_page_and_picture_are_written_whole_and_not_over_others(images: tuple[Path, np.ndarray], tmp_path: Path):
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    path, raw = images
+    page, picture = tmp_path / "audit.html", tmp_path / "closest.png"
+
+    audit(path, raw, page=page, picture=picture)
+
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    text = page.read_text()
+    assert "data:image/png;base64," in text
+    assert "membership was not tested: pass items" in text.lower()
+    with pytest.raises(OutputError, match="exists already"):
+        audit(path, raw, page=page)
+    audit(path, raw, page=page, force=True)
+    with pytest.raises(OutputError, match=r"must end in \.png"):
+        audit(path, raw, picture=tmp_path / "x.jpg")
+
+
+def test_inputs_that_are_no_images_have_a_page_and_no_picture(tmp_path: Path):
+    values = builders.arrays()
+    raw = np.random.default_rng(9).random((100, 12), dtype=np.float32) * 255
+    values[layout.INPUTS] = (raw[:20] / 255).astype(np.float32)
+    path = builders.write(tmp_path / "b.h5", values)
+
+    audit(path, raw, page=tmp_path / "audit.html")
+
+    assert "<img" not in (tmp_path / "audit.html").read_text()
+    with pytest.raises(UsageError, match=r"--picture draws images, but inputs of shape \(12,\) are none"):
+        audit(path, raw, picture=tmp_path / "x.png")
+
+
+def test_without_matplotlib_a_page_does_without_pictures_and_a_picture_is_refused(
+    images: tuple[Path, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def missing() -> None:
+        raise MissingExtraError("report", "matplotlib", "drawing a picture")
+
+    monkeypatch.setattr("rosetta.verbs.closest.pyplot", missing)
+
+    _, said = noted(*images, page=tmp_path / "audit.html")
+
+    assert "the page has no pictures: drawing a picture needs matplotlib" in said
+    assert "<img" not in (tmp_path / "audit.html").read_text()
+    with pytest.raises(MissingExtraError):
+        audit(*images, picture=tmp_path / "x.png")
+
+
+def test_a_broken_policy_is_reported(images: tuple[Path, np.ndarray], tmp_path: Path):
+    (tmp_path / "strict.toml").write_text('origins = ["decoded"]\n')
+    (tmp_path / "mild.toml").write_text('origins = ["observed"]\n')
+
+    broken, kept = (audit(*images, policy=tmp_path / name) for name in ("strict.toml", "mild.toml"))
+
+    assert len(broken.violations) == 1
+    assert "observed" in broken.violations[0]
+    assert kept.violations == ()
+
+
+def test_members_are_read_from_settings_as_far_as_they_are_there():
+    told = {"averaged": {"members": 7}, "mixed": {"mix": 3}, "decoded": {"draw": "moments"}, "observed": None}
+
+    assert members_of({"origins": told}) == {"averaged": 7, "mixed": 3}  # type: ignore[dict-item]
+    assert members_of({"origins": {"averaged": {"members": True}, "mixed": {"mix": -1}}}) == {}
+    assert members_of({}) == members_of({"origins": "x"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("shape", "becomes"),
+    [
+        ((28, 30), (28, 30)),
+        ((28, 30, 1), (28, 30)),
+        ((28, 30, 3), (28, 30, 3)),
+        ((3, 28, 30), (28, 30, 3)),
+        ((1, 28, 30), (28, 30)),
+        ((784,), None),
+        ((2, 500), None),
+        ((5, 28, 30), None),
+        ((4, 4, 4, 4), None),
+        ((), None),
+    ],
+)
+def test_pictures_are_told_from_other_inputs(shape: tuple[int, ...], becomes: tuple[int, ...] | None):
+    pictures = as_pictures(np.full((2, *shape), 3.0, dtype=np.float32), (1, 5))
+
+    assert (pictures if pictures is None else pictures.shape[1:]) == becomes
+    assert pictures is None or (pictures == 0.5).all()
