@@ -23,7 +23,7 @@ from .options import (
 from .render import emit, facts, note, row_progress
 
 if TYPE_CHECKING:
-    from rosetta.schemas.reports import CheckReport
+    from rosetta.schemas.reports import CheckReport, OriginAgreement
 
 
 def check(
@@ -54,7 +54,7 @@ def check(
                 model, bundle, threshold=threshold, seed=seed, device=device.value, allow_code=allow_code, **trust
             )
         emit(report, as_json=json, text=lambda: _show(report))
-        if "observed" not in report.origins:
+        if not {"observed", "public"} & set(report.origins):
             note("these check pairs are not data; real items agree less well than they do")
         raise typer.Exit(0 if report.verdict == "aligned" else 1)
 
@@ -65,9 +65,15 @@ def _show(report: CheckReport) -> None:
     rows = [
         ("verdict", f"{report.verdict.upper()}: {report.reason}"),
         ("check pairs", f"{report.n_checks} {'/'.join(report.origins)}, never trained on{spread}"),
+        *((f"  {each.origin}", _of_origin(each)) for each in report.by_origin),
         ("unexplained variance", f"{missed.value:.4f} (95 %: {missed.low:.4f} to {missed.high:.4f}; best is 0)"),
         ("permuted pairing", f"{report.null:.2f} on average (p = {report.p_value:.4f})"),
         ("error", f"{report.rms_over_sd:.3f} of the space's standard deviation"),
         ("retrieval", f"{report.retrieval_top1:.0%} of check pairs are nearest to their own stored latent"),
     ]  # fmt: skip
     facts(rows + [("signed by", f"{signer.name} ({signer.key})") for signer in report.signed_by])
+
+
+def _of_origin(each: OriginAgreement) -> str:
+    real = "; they are real items" if each.origin == "observed" else ""
+    return f"unexplained variance {each.unexplained_variance:.4f} of {each.n_checks} check pairs{real}"

@@ -9,7 +9,11 @@ import typer
 
 from .errors import exit_on_error
 from .options import AllowCode, Data, Device, DeviceOption, Features, Force, Json, Model
-from .render import emit, facts, row_progress
+from .render import emit, facts, note, row_progress
+
+AllDims = Annotated[
+    bool, typer.Option("--all-dims", help="Write the dimensions, too, that a model has beyond its latent space.")
+]
 
 
 def embed(
@@ -19,6 +23,7 @@ def embed(
     features: Features = None,
     device: DeviceOption = Device.auto,
     allow_code: AllowCode = None,
+    all_dims: AllDims = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -26,6 +31,7 @@ def embed(
     with exit_on_error():
         from rosetta.verbs.embed import embed as run
 
+        notes: list[str] = []
         with row_progress(f"embedding {data}") as on_rows:
             report = run(
                 model,
@@ -34,9 +40,13 @@ def embed(
                 features=features,
                 device=device.value,
                 allow_code=allow_code,
+                all_dims=all_dims,
                 force=force,
                 on_rows=on_rows,
+                on_note=notes.append,
             )
+        for each in notes:
+            note(each)
         emit(
             report,
             as_json=json,

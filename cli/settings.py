@@ -19,7 +19,7 @@ ActivationName = Literal["relu", "leaky-relu", "elu", "gelu", "silu", "softplus"
 # name → type, panel, help, and what is shown as default; the defaults are those of rosetta.schemas.run.TrainSettings
 OPTIONS: dict[str, tuple[Any, str, str, str]] = {
     "architecture": (str, NETWORK, "dense, conv, resnet-mnist, resnet-birdsong or disentanglement.", "dense"),
-    "latent_dim": (int, NETWORK, "Latent dimensions.", "the bundle's, or 8"),
+    "latent_dim": (int, NETWORK, "Latent dimensions; those beyond a bundle's are free.", "the bundle's, or 8"),
     "hidden": (str, NETWORK, "Sizes of the encoder's hidden layers: N,N,…", "the architecture's"),
     "channels": (str, NETWORK, "Channels of the encoder's convolutions: N,N,…", "the architecture's"),
     "activation": (ActivationName, NETWORK, "What follows each hidden layer.", "relu"),

@@ -169,6 +169,15 @@ def _show_one(report: TrainReport, settings: dict[str, Any]) -> None:
                 f"({tolerance}weight {report.final_anchor_weight:.3g})",
             )
         )
+    if final.check_rms is not None:
+        rows.append(("check error", f"{final.check_rms:.3f}, of the check pairs, which no step saw"))
+    if final.anchor_reconstruction is not None:
+        rows.append(
+            (
+                "bundle's inputs",
+                f"reconstruction {final.anchor_reconstruction:.3f} nats an item, of the sender's kind of item",
+            )
+        )
     facts(rows)
 
 

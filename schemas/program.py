@@ -46,6 +46,7 @@ class ProgramRecord(Record):
     space_name: Text | None = None
     generation: Count
     n_dims: Positive
+    space_dims: Positive | None = None  # of these the first, which are the space's; null: all
     input_shape: Shape
     value_range: tuple[float, float]
     feature_names: tuple[Text, ...] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from rosetta.schemas.manifest import PreprocessingStep
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Shape, SpaceId, Text
 from rosetta.schemas.signature import SignedBy
@@ -20,7 +20,7 @@ class TrainSettings(Record):
     """Everything that shapes a training, with its defaults: the options of `rosetta train`."""
 
     architecture: Text = "dense"  # a plug-in's name, or package.module:factory
-    latent_dim: Annotated[int, Field(ge=1, le=65_536)] | None = None  # None: the bundle's, or 8 without one
+    latent_dim: Annotated[int, Field(ge=1, le=65_536)] | None = None  # None: the bundle's, or 8; more than its: free
     hidden: Sizes | None = None  # here and below None is the architecture's own default
     channels: Sizes | None = None
     activation: Activation | None = None
@@ -56,16 +56,30 @@ class TrainSettings(Record):
 
 
 class RunConfig(Record):
-    """What rebuilds the model and prepares its inputs."""
+    """What rebuilds the model and prepares its inputs.
+
+    The first `space_dims` of the model's `latent_dim` dimensions are the latent space's; the others are free, this
+    model's own. Null: all of them are the space's.
+    """
 
     schema_version: Literal["1.0"] = "1.0"
     input_shape: Shape
     latent_dim: Positive
+    space_dims: Positive | None = None
     value_range: tuple[float, float]
     feature_names: tuple[Text, ...] | None = None
     preprocessing: tuple[PreprocessingStep, ...] = ()
     library_size: PositiveFloat | None = None  # median total of an item, for likelihoods of counts
     settings: TrainSettings
+
+    @model_validator(mode="after")
+    def _space_is_in_the_model(self) -> RunConfig:
+        if self.space_dims is not None and self.space_dims >= self.latent_dim:
+            raise ValueError(
+                f"space_dims is {self.space_dims}, but of {self.latent_dim} latent dimensions fewer can be the space's "
+                "where some are free"
+            )
+        return self
 
 
 class AnchorSource(Record):
@@ -82,13 +96,17 @@ class FinalFigures(Record):
     `elbo` = −(`reconstruction` + `kl`) whatever β the training used. `reconstruction` is the expected
     negative log-likelihood, constants included. `anchor_rms` is the root-mean-square distance between the
     anchors' stored and new latents as a share of the stored latents' total standard deviation, the unit
-    of the anchor tolerance; null without anchors.
+    of the anchor tolerance; null without anchors. `check_rms` is the same of the check pairs, which no step of the
+    training sees; null where there are none. `anchor_reconstruction` is that of the anchors' inputs, the sender's kind
+    of item, encoded and decoded by this model.
     """
 
     elbo: float
     reconstruction: float
     kl: float
     anchor_rms: NonNegative | None = None
+    check_rms: NonNegative | None = None
+    anchor_reconstruction: float | None = None
 
 
 class DataSummary(Record):

@@ -36,6 +36,11 @@ class Checkpoint:
     model: VAE
     step_arrays: Mapping[str, Array]
 
+    @property
+    def space_dims(self) -> int:
+        """Number of the model's latent dimensions that are the space's: the first; the others are its own."""
+        return self.config.space_dims or self.config.latent_dim
+
 
 def weights_digest(model: VAE) -> str:
     """Return the sha256 over the names and digests of all weights, whatever device they are on."""

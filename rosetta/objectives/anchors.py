@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rosetta.errors import IncompatibleError, UsageError
 from rosetta.objectives.held import HeldWeight
-from rosetta.objectives.pairs import AnchorPool, Drawn, Draws, Pairs, encoder_error
+from rosetta.objectives.pairs import AnchorPool, Drawn, Draws, Pairs, completed, encoder_error
 
 
 class AnchorLoss(nn.Module):
@@ -33,6 +33,8 @@ class AnchorLoss(nn.Module):
         Standard deviation of normal noise that is added to the anchors' inputs at every step.
     anchors_per_step : int
         Number of pairs drawn at each step, without replacement; all of them where there are no more.
+    free_dims : int
+        Latent dimensions that your encoder has beyond the bundle's, behind them: no anchor holds those.
     seed : int
         Seed of the draws.
 
@@ -64,18 +66,21 @@ class AnchorLoss(nn.Module):
         pair_weights: Literal["uniform", "share"] = "uniform",
         noise: float = 0.0,
         anchors_per_step: int = 256,
+        free_dims: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         _check_options(weight, pair_weights)
         _check_numbers(
             tolerance=tolerance, decoder_weight=decoder_weight, noise=noise, anchors_per_step=anchors_per_step,
+            free_dims=free_dims,
             **({} if isinstance(weight, str) else {"weight": weight}),
         )  # fmt: skip
         bundles = list(bundle) if isinstance(bundle, list | tuple) else [cast("Pairs", bundle)]
         self.pool = AnchorPool(bundles, per_step=anchors_per_step, noise=noise, weighed=pair_weights == "share")
         self.held = HeldWeight(weight, (tolerance * self.pool.total_sd) ** 2)
         self.decoder_weight = decoder_weight
+        self.free_dims = free_dims
         self._draws = Draws(seed)
 
     @property
@@ -113,21 +118,23 @@ class AnchorLoss(nn.Module):
         Parameters
         ----------
         encode : callable
-            Inputs, float32, shape (n_drawn, …), to posterior means, shape (n_drawn, n_dims). Never a sample.
+            Inputs, float32, shape (n_drawn, …), to posterior means, shape (n_drawn, n_dims + free_dims): the
+            space's dimensions first. Never a sample.
         decoder_error : callable, optional
             Stored latents and inputs to the error of decoding the former, shape (n_drawn,), in the units
-            of your own loss. Needed if `decoder_weight` is not 0.
+            of your own loss. Needed if `decoder_weight` is not 0. Free dimensions are completed with the encoder's
+            own means.
         """
         drawn = self.draw()
         loss: Tensor
         means = encode(drawn.inputs)
-        _check_means(means, drawn)
+        _check_means(means, drawn, self.free_dims)
         error = encoder_error(means, drawn)
         loss = self.held(error) * error
         if self.decoder_weight:
             if decoder_error is None:
                 raise UsageError("decoder_weight is set, but no decoder_error was passed: the decoder term needs it")
-            errors = decoder_error(drawn.latents, drawn.inputs)
+            errors = decoder_error(completed(means, drawn), drawn.inputs)
             if errors.shape != drawn.latents.shape[:1]:
                 raise IncompatibleError(
                     f"decoder_error gives shape {tuple(errors.shape)}, expected {tuple(drawn.latents.shape[:1])}: "
@@ -145,16 +152,20 @@ class AnchorLoss(nn.Module):
         self._draws.restore(state)
 
 
-def _check_means(means: object, drawn: Drawn) -> None:
+def _check_means(means: object, drawn: Drawn, free_dims: int) -> None:
     if not isinstance(means, Tensor):
         raise IncompatibleError(
             f"the encoder gives a {type(means).__name__}, expected a tensor of posterior means: pass a function "
             "that returns the means alone, such as lambda inputs: encoder(inputs)[0]"
         )
-    if means.shape != drawn.latents.shape:
+    n_drawn, n_dims = drawn.latents.shape
+    if means.shape != (n_drawn, n_dims + free_dims):
+        found = f"the encoder gives latents of shape {tuple(means.shape)} for anchors with stored latents of shape "
+        wanted = f"{(n_drawn, n_dims)} and free_dims={free_dims}" if free_dims else f"{(n_drawn, n_dims)}"
+        n_more = means.shape[-1] - n_dims if means.shape[:-1] == (n_drawn,) else 0
+        own = f"; if the last {n_more} dimensions are your own, pass free_dims={n_more}" if n_more > 0 else ""
         raise IncompatibleError(
-            f"the encoder gives latents of shape {tuple(means.shape)} for anchors with stored latents of shape "
-            f"{tuple(drawn.latents.shape)}: it must return posterior means in the bundle's number of dimensions"
+            f"{found}{wanted}: it must return posterior means in the bundle's number of dimensions{own}"
         )
 
 

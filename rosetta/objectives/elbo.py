@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from rosetta.objectives.pairs import Drawn, encoder_error
+from rosetta.objectives.pairs import Drawn, completed, encoder_error
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -57,6 +57,9 @@ class AnchoredELBO(nn.Module):
     names: ``anchor_decoder``, the negative log-likelihood of the inputs at the stored latents; ``anchor_spread``,
     KL(stored posterior ‖ new one); ``anchor_elbo``, the negative ELBO of the anchors' inputs.
 
+    A model may have more dimensions than the stored latents. The first are theirs; before stored latents are decoded,
+    they are completed with the model's own posterior means in the others, which no anchor holds.
+
     The anchors go through the encoder in one pass with the batch, so the encoder must treat items one by one. In
     evaluation there are the ``moments`` of the posterior means, shape (2, n_dims): their sum and that of their squares.
 
@@ -99,10 +102,11 @@ class AnchoredELBO(nn.Module):
     def _anchor_terms(self, mean: Tensor, log_variance: Tensor, anchors: Drawn) -> dict[str, Tensor]:
         terms = {"anchor_error": encoder_error(mean, anchors)}
         if "anchor_decoder" in self.also:
-            latents = anchors.latents.expand(mean.shape)
-            terms["anchor_decoder"] = self._misfit(latents, anchors.inputs)
+            terms["anchor_decoder"] = self._misfit(completed(mean, anchors), anchors.inputs)
         if anchors.latents_sd is not None:
-            terms["anchor_spread"] = kl_between(anchors.latents, anchors.latents_sd, mean, log_variance).mean(-1)
+            n_dims = anchors.latents.shape[-1]
+            posterior = mean[..., :n_dims], log_variance[..., :n_dims]
+            terms["anchor_spread"] = kl_between(anchors.latents, anchors.latents_sd, *posterior).mean(-1)
         if anchors.noise is not None:
             misfit, kl = self._elbo_terms(anchors.inputs, mean, log_variance, anchors.noise)
             terms["anchor_elbo"] = misfit + kl

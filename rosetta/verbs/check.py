@@ -18,7 +18,8 @@ from rosetta.metrics.distortion import unmapped_distortion
 from rosetta.models.checkpoint import Checkpoint, load_run
 from rosetta.models.vae import encode_array
 from rosetta.rules.meaning import LEAST_CHECKS, LEAST_SPREAD
-from rosetta.schemas.reports import CheckReport, Interval
+from rosetta.schemas.manifest import OriginName
+from rosetta.schemas.reports import CheckReport, Interval, OriginAgreement
 from rosetta.verbs.validate import open_valid
 from rosetta.verbs.verify import signers_of, trust_if_any
 
@@ -57,7 +58,10 @@ def check(
     The verdict is "aligned" if the interval's upper end is at most `threshold` and the true pairing does
     better than at least 99 % of permuted ones. It is "not proven" if the check pairs agree, but have less than
     a third of the variance of the sender's latents. It speaks of the bundle's kind of points: decoded ones are
-    smoother than data, so real items agree less well than they do.
+    smoother than data, so real items agree less well than they do. Where the check pairs are of several kinds, each
+    kind has a figure of its own, relative to its own variance.
+
+    Of a model with free dimensions, those of the space are compared.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def check(
             "ask the sender to distil with --checks 32"
         )
     found, _ = encode_array(checkpoint.model, pairs.check_inputs, device=where)
-    report = _judge(pairs, found, threshold, np.random.default_rng(seed))
+    report = _judge(pairs, found[:, : checkpoint.space_dims], threshold, np.random.default_rng(seed))
     return report.model_copy(update={"signed_by": signers})
 
 
@@ -107,7 +111,8 @@ def _judge(pairs: Bundle, found: Floats, threshold: float, rng: np.random.Genera
         verdict=verdict,
         reason=reason,
         n_checks=len(stored),
-        origins=tuple(dict.fromkeys(origin.origin for origin in pairs.manifest.content.origins)),
+        origins=tuple(dict.fromkeys(_origins(pairs))),
+        by_origin=_by_origin(_origins(pairs), stored, found),
         spread=spread,
         unexplained_variance=Interval(value=unmapped_distortion(stored, found), low=low, high=high),
         null=null,
@@ -116,6 +121,27 @@ def _judge(pairs: Bundle, found: Floats, threshold: float, rng: np.random.Genera
         rms_over_sd=rms / pairs.latents_total_sd,
         retrieval_top1=agreement.retrieval_top1(stored, found),
         content_id=pairs.content_id,
+    )
+
+
+def _origins(pairs: Bundle) -> list[OriginName]:
+    """Return the origin of each check pair."""
+    each = [entry.origin for entry in pairs.manifest.content.origins for _ in range(entry.n_pairs)]
+    return [origin for origin, is_anchor in zip(each, pairs.is_anchor, strict=True) if not is_anchor]
+
+
+def _by_origin(origins: list[OriginName], stored: Floats, found: Floats) -> tuple[OriginAgreement, ...]:
+    """Return a figure for each origin of enough check pairs, if they are of several; observed items come first."""
+    known = sorted(dict.fromkeys(origins), key=lambda origin: origin != "observed")
+    rows = {origin: np.array([each == origin for each in origins]) for origin in known}
+    return tuple(
+        OriginAgreement(
+            origin=origin,
+            n_checks=int(of.sum()),
+            unexplained_variance=unmapped_distortion(stored[of], found[of]),
+        )
+        for origin, of in rows.items()
+        if len(known) > 1 and of.sum() >= LEAST_CHECKS and stored[of].std(axis=0).any()
     )
 
 
@@ -137,7 +163,7 @@ def _refuse_differences(checkpoint: Checkpoint, pairs: Bundle) -> None:
         f"{name}: {run} in the run, {bundle} in the bundle"
         for name, run, bundle in (
             ("input shape", config.input_shape, content.input.shape),
-            ("latent dimensions", config.latent_dim, content.space.n_dims),
+            ("latent dimensions", checkpoint.space_dims, content.space.n_dims),
             ("preprocessing", *steps),
         )
         if run != bundle

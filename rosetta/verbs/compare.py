@@ -36,7 +36,7 @@ def compare(
     a, b : path or array, shape (n_items, n_dims)
         Latents of the same items in the same order: arrays, or files of them; run folders if `data` is given.
     data : str or array, shape (n_items, …), optional
-        Items to embed with both models.
+        Items to embed with both models, in their latent spaces' dimensions alone.
     allow_code : str, optional
         The ``package.module:factory`` that may be imported, for runs whose network is somebody's own.
 

@@ -41,7 +41,7 @@ def evidence_of(
                 f"the bundle cannot be held against the model: its inputs have shape {inputs.shape[1:]}, the model "
                 f"takes {run.config.input_shape}"
             )
-        return encode_array(run.model, inputs)[0]
+        return encode_array(run.model, inputs)[0][:, : run.space_dims]
 
     return replace(
         evidence,

@@ -126,6 +126,7 @@ def describe_program(checkpoint: Checkpoint, part: Part, *, packages: Sequence[s
         space_name=record.space_name,
         generation=record.generation,
         n_dims=config.latent_dim,
+        space_dims=config.space_dims,
         input_shape=config.input_shape,
         value_range=config.value_range,
         feature_names=config.feature_names,

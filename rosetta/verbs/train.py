@@ -21,12 +21,13 @@ from rosetta.training.devices import (
     start,
 )
 from rosetta.training.keeping import interruptible
-from rosetta.training.loggers import choose_loggers
-from rosetta.training.loop import MISSED
+from rosetta.training.loggers import METRICS, choose_loggers
+from rosetta.training.loggers.csv import read_metrics
 from rosetta.training.plan import Progress
 from rosetta.verbs.prepare import COUNTS, Features, Prepared, Streamable
 from rosetta.verbs.settings import check_settings
 from rosetta.verbs.trainings.fitting import Hooks
+from rosetta.verbs.trainings.guidance import guidance
 from rosetta.verbs.trainings.job import Job, make_job
 from rosetta.verbs.trainings.records import Row
 from rosetta.verbs.trainings.runs import Manner, train_alone, train_set
@@ -162,7 +163,9 @@ def train(
             each = [job.settings_with({"seed": job.settings.seed + number}) for number in range(replicates)]
             return train_set(job, each, folder, manner, kind="replicates", mode=replicate_mode, plot=plot)
         report = train_alone(job, folder, manner, plot=plot)
-    _note_tolerance(report, chosen, on_note)
+    if is_first_process() and job.pool is not None:
+        for note in guidance(report, job.config, read_metrics(folder / METRICS), total_sd=job.pool.total_sd):
+            on_note(note)
     return report
 
 
@@ -204,13 +207,4 @@ def _note_range(items: Prepared | Streamable, on_note: Callable[[str], None]) ->
         on_note(
             f"the inputs range from {low:g} to {high:g} and are not preprocessed: most trainings go better with "
             f"--preprocess standardize or --preprocess 'scale({low:g}, {high:g})'"
-        )
-
-
-def _note_tolerance(report: TrainReport, settings: TrainSettings, on_note: Callable[[str], None]) -> None:
-    rms = report.final.anchor_rms
-    if rms is not None and settings.anchor_weight == "auto" and rms > MISSED * settings.anchor_tolerance:
-        on_note(
-            f"the anchor error is {rms:.3f}, above the tolerance of {settings.anchor_tolerance:g}: train longer "
-            f"(--epochs), with a wider network (--hidden), or allow more (--anchor-tolerance)"
         )

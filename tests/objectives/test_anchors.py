@@ -118,8 +118,33 @@ def test_options_out_of_range_are_refused(bundle: rosetta.Bundle, options: dict[
 
 
 def test_an_encoder_of_another_width_is_refused(bundle: rosetta.Bundle):
-    with pytest.raises(IncompatibleError, match=r"shape \(12, 20\) for anchors with stored latents of shape \(12, 3\)"):
+    with pytest.raises(
+        IncompatibleError, match=r"shape \(12, 20\) for anchors with stored latents of shape \(12, 3\).*free_dims=17"
+    ):
         rosetta.AnchorLoss(bundle)(lambda inputs: inputs.flatten(1))
+    with pytest.raises(IncompatibleError, match=r"stored latents of shape \(12, 3\) and free_dims=2"):
+        rosetta.AnchorLoss(bundle, free_dims=2)(_encode)
+
+
+def test_free_dimensions_stand_behind_the_stored_latents_and_no_anchor_holds_them(bundle: rosetta.Bundle):
+    seen = []
+    own = torch.ones(2, requires_grad=True)
+
+    def encode(inputs: torch.Tensor) -> torch.Tensor:
+        return torch.cat([_encode(inputs), own * inputs.flatten(1)[:, 5:7]], dim=1)
+
+    def decoder_error(latents: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        seen.append(latents)
+        return latents.sum(1)
+
+    loss = rosetta.AnchorLoss(bundle, weight=2.5, decoder_weight=3, free_dims=2)(encode, decoder_error)
+
+    latents = np.hstack([bundle.anchor_latents, bundle.anchor_inputs.reshape(builders.N_ANCHORS, -1)[:, 5:7]])
+    np.testing.assert_array_equal(seen[0].detach(), latents)
+    loss.backward()
+    np.testing.assert_allclose(own.grad, 3 * latents[:, 3:].mean(axis=0), rtol=1e-5)  # of decoding alone
+    narrow = rosetta.AnchorLoss(bundle, weight=2.5)(_encode)
+    assert float(loss.detach()) == pytest.approx(float(narrow) + 3 * latents.sum(axis=1).mean(), rel=1e-5)
 
 
 def test_bundles_of_one_space_are_joined_and_those_of_two_refused(bundle: rosetta.Bundle, tmp_path: Path):

@@ -29,20 +29,21 @@ def bundle(tmp_path: Path) -> rosetta.Bundle:
     return rosetta.Bundle.open(builders.write(tmp_path / "b.h5"))
 
 
-def _model(seed: int = 0) -> VAE:
+def _model(seed: int = 0, n_dims: int = 3) -> VAE:
     settings = TrainSettings(hidden=(8,), seed=seed)
-    return build_vae(RunConfig(input_shape=(4, 5), latent_dim=3, value_range=(0.0, 1.0), settings=settings))
+    return build_vae(RunConfig(input_shape=(4, 5), latent_dim=n_dims, value_range=(0.0, 1.0), settings=settings))
 
 
-def _batch(*leading: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _batch(*leading: int, n_dims: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return torch.rand(*leading, 6, 4, 5, generator=generator), torch.randn(*leading, 6, 3, generator=generator)
+    return torch.rand(*leading, 6, 4, 5, generator=generator), torch.randn(*leading, 6, n_dims, generator=generator)
 
 
-def test_the_terms_are_those_of_torchs_own_distributions(bundle: rosetta.Bundle):
-    model = _model()
-    pool = AnchorPool([bundle], per_step=256, with_sd=True, with_latent_noise=True)
-    (inputs, noise), anchors = _batch(), Anchors(pool, [0]).draw()
+@pytest.mark.parametrize("n_dims", [3, 5])  # the bundle's, and two free ones beside them
+def test_the_terms_are_those_of_torchs_own_distributions(bundle: rosetta.Bundle, n_dims: int):
+    model = _model(n_dims=n_dims)
+    pool = AnchorPool([bundle], per_step=256, with_sd=True, latent_noise=n_dims)
+    (inputs, noise), anchors = _batch(n_dims=n_dims), Anchors(pool, [0]).draw()
 
     terms = AnchoredELBO(model, also={"anchor_decoder"})(inputs, noise, anchors)
 
@@ -55,13 +56,15 @@ def test_the_terms_are_those_of_torchs_own_distributions(bundle: rosetta.Bundle)
 
     q, stored = posterior(inputs), Normal(anchors.latents, anchors.latents_sd)
     of_anchors = posterior(anchors.inputs)
+    in_space = Normal(of_anchors.loc[:, :3], of_anchors.scale[:, :3])
+    placed = torch.cat([anchors.latents, of_anchors.loc[:, 3:]], dim=1)
     prior = Normal(0.0, 1.0)
     expected = {
         "reconstruction": misfit(q.loc + q.scale * noise, inputs).mean(),
         "kl": kl_divergence(q, prior).sum(1).mean(),
-        "anchor_error": (of_anchors.loc - anchors.latents).square().sum(1).mean(),
-        "anchor_decoder": misfit(anchors.latents, anchors.inputs).mean(),
-        "anchor_spread": kl_divergence(stored, of_anchors).sum(1).mean(),
+        "anchor_error": (in_space.loc - anchors.latents).square().sum(1).mean(),
+        "anchor_decoder": misfit(placed, anchors.inputs).mean(),
+        "anchor_spread": kl_divergence(stored, in_space).sum(1).mean(),
         "anchor_elbo": misfit(of_anchors.loc + of_anchors.scale * anchors.noise, anchors.inputs).mean()
         + kl_divergence(of_anchors, prior).sum(1).mean(),
     }
@@ -107,15 +110,16 @@ def _side_by_side(objectives: list[AnchoredELBO], axes: object) -> Program:
 
 @pytest.mark.parametrize("join", [_stacked, _side_by_side])
 @pytest.mark.parametrize(
-    ("per_step", "noise", "latent_noise"), [(256, 0.0, False), (5, 0.0, False), (256, 0.1, False), (5, 0.1, True)]
+    ("per_step", "noise", "latent_noise", "n_dims"),
+    [(256, 0.0, 0, 3), (5, 0.0, 0, 3), (256, 0.1, 0, 3), (5, 0.1, 3, 3), (256, 0.0, 0, 5), (5, 0.1, 5, 5)],
 )
 def test_models_side_by_side_give_the_terms_and_gradients_of_each_alone(
-    bundle: rosetta.Bundle, join: Callable[..., Program], per_step: int, noise: float, latent_noise: bool
+    bundle: rosetta.Bundle, join: Callable[..., Program], per_step: int, noise: float, latent_noise: int, n_dims: int
 ):
-    models = [_model(seed) for seed in range(3)]
+    models = [_model(seed, n_dims) for seed in range(3)]
     objectives = [AnchoredELBO(model, also={"anchor_decoder"}) for model in models]
-    pool = AnchorPool([bundle], per_step=per_step, noise=noise, with_sd=True, with_latent_noise=latent_noise)
-    inputs, noises = _batch(3)
+    pool = AnchorPool([bundle], per_step=per_step, noise=noise, with_sd=True, latent_noise=latent_noise)
+    inputs, noises = _batch(3, n_dims=n_dims)
     side_by_side, alone = Anchors(pool, [4, 5, 6]), [Anchors(pool, [seed]) for seed in (4, 5, 6)]
     program = join(objectives, side_by_side.axes)
     optimizer = torch.optim.SGD(program.parameters, lr=1.0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rosetta.schemas.manifest import OriginEntry
 
 import rosetta
 from rosetta.bundle import layout
@@ -126,3 +127,29 @@ def test_check_pairs_that_span_little_of_the_space_prove_nothing(lab: Lab, tmp_p
 def test_the_report_says_what_kind_of_points_it_speaks_of(lab: Lab):
     assert rosetta.check(lab.run, lab.observed).origins == ("observed",)
     assert rosetta.check(lab.run, lab.decoded).origins == ("decoded",)
+
+
+def test_each_origin_has_its_own_figure_and_real_items_come_first(lab: Lab, anchored: Path, tmp_path: Path):
+    bundle = rosetta.Bundle.open(lab.decoded)
+    content, n_anchors = bundle.manifest.content, int(bundle.is_anchor.sum())
+    n_checks = len(bundle.is_anchor) - n_anchors
+    stretches = (("decoded", n_anchors + 12), ("mixed", 3), ("observed", n_checks - 15))
+    manifest = make_manifest(
+        bundle.arrays, space=content.space, input=content.input, preprocessing=(),
+        origins=tuple(OriginEntry(origin=name, n_pairs=n) for name, n in stretches),
+        provenance=bundle.manifest.provenance,
+    )  # fmt: skip
+    write_bundle(tmp_path / "b.h5", manifest, bundle.arrays)
+
+    report = rosetta.check(anchored, tmp_path / "b.h5")
+
+    stored, found = bundle.check_latents, rosetta.latents_of(anchored, bundle.check_inputs)
+    expected = {
+        "observed": rosetta.compare(stored[15:], found[15:]).unmapped_distortion,
+        "decoded": rosetta.compare(stored[:12], found[:12]).unmapped_distortion,
+    }
+    assert {each.origin: each.unexplained_variance for each in report.by_origin} == pytest.approx(expected)
+    assert [each.origin for each in report.by_origin] == ["observed", "decoded"]  # of the three mixed ones nothing
+    assert [each.n_checks for each in report.by_origin] == [n_checks - 15, 12]
+    assert report.origins == ("decoded", "mixed", "observed")
+    assert rosetta.check(anchored, lab.decoded).by_origin == ()

@@ -21,6 +21,21 @@ def test_embedding_writes_the_posterior_means(lab: Lab, tmp_path: Path):
     assert report.rows_per_s > 0
 
 
+def test_embedding_leaves_a_models_own_dimensions_out_unless_asked_for(lab: Lab, tmp_path: Path):
+    rosetta.train(lab.bob, tmp_path / "bob", anchors=lab.observed, latent_dim=6, hidden=(32,), epochs=2)
+    notes: list[str] = []
+    shared, whole = (
+        rosetta.embed(tmp_path / "bob", lab.held_out, tmp_path / f"{all_dims}.npy", all_dims=all_dims,
+                      on_note=notes.append)
+        for all_dims in (False, True)
+    )  # fmt: skip
+
+    assert (shared.n_dims, whole.n_dims) == (4, 6)
+    assert (np.load(tmp_path / "True.npy")[:, :4] == np.load(tmp_path / "False.npy")).all()
+    assert ["2 free ones" in notes[0], "the other 2 this model's own" in notes[1]] == [True, True]
+    assert rosetta.latents_of(tmp_path / "bob", lab.held_out, all_dims=True).shape == (180, 6)
+
+
 def test_embedding_refuses_an_output_that_exists_or_is_no_array(lab: Lab, tmp_path: Path):
     (tmp_path / "z.npy").write_text("mine")
 

@@ -339,7 +339,8 @@ def test_the_bundles_preprocessing_is_repeated_on_the_receivers_data(tmp_path: P
     ("data", "settings", "words"),
     [
         (RNG.random((60, 20)), {}, r"an item of the data has shape \(20,\), the bundle has \(4, 5\)"),
-        (ITEMS, {"latent_dim": 4}, "--latent-dim is 4, but the bundle's latent space has 3"),
+        (ITEMS, {"latent_dim": 2}, "--latent-dim is 2, but the bundle's latent space has 3"),
+        (ITEMS, {"latent_dim": 5, "align": True}, "--latent-dim 5 is more than its 3"),
         (ITEMS * 255, {"preprocess": "standardize"}, r"says 'standardize', the bundle declares 'scale\(0, 255\)'"),
         (ITEMS * 255 * 40, {}, "ranges from .* but inputs of the bundle range from 0 to 1"),
     ],
@@ -455,3 +456,90 @@ def test_the_report_is_the_record(tmp_path: Path):
 
     assert report.final.model_dump() == record["final"]
     assert (report.n_items, report.epochs, report.rows_per_s) == (60, 2, record["rows_per_s"])
+
+
+def test_dimensions_beyond_the_bundles_are_free_and_the_space_is_shared_all_the_same(lab: Lab, tmp_path: Path):
+    report = rosetta.train(lab.bob, tmp_path / "bob", anchors=lab.decoded, **{**SETTINGS, "latent_dim": 7})
+    checkpoint = load_run(tmp_path / "bob")
+    disagreement = rosetta.compare(lab.run, tmp_path / "bob", data=lab.held_out).unmapped_distortion
+
+    assert (checkpoint.config.latent_dim, checkpoint.config.space_dims, checkpoint.space_dims) == (7, 4, 4)
+    assert report.final.anchor_rms < 0.1
+    assert disagreement < 0.3
+    assert rosetta.check(tmp_path / "bob", lab.decoded).verdict == "aligned"
+    assert load_run(lab.run).config.space_dims is None
+    assert load_run(lab.run).space_dims == 4
+
+
+def test_every_anchor_term_takes_free_dimensions_alone_and_side_by_side(tmp_path: Path):
+    bundle = builders.write(tmp_path / "b.h5", preprocessing=())
+    settings = {
+        **QUICK, "latent_dim": 5, "anchors": bundle, "anchor_decoder_weight": 0.5, "anchor_spread_weight": 0.5,
+        "anchor_elbo_weight": 0.5, "anchors_per_step": 5,
+    }  # fmt: skip
+    runs = {
+        mode: rosetta.train(ITEMS, tmp_path / mode, replicates=2, replicate_mode=mode, **settings).runs.runs
+        for mode in ("stacked", "sequential")
+    }
+
+    for stacked, sequential in zip(runs["stacked"], runs["sequential"], strict=True):
+        assert stacked.final.model_dump() == pytest.approx(sequential.final.model_dump(), rel=1e-3)
+
+
+def test_a_run_whose_space_is_not_within_its_model_is_refused(tmp_path: Path):
+    rosetta.train(ITEMS, tmp_path / "run", **QUICK)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config | {"space_dims": 3}))
+
+    with pytest.raises(ModelError, match="space_dims is 3, but of 3 latent dimensions fewer can be the space's"):
+        load_run(tmp_path / "run")
+
+
+def test_the_final_figures_speak_of_all_anchors_and_of_the_check_pairs(lab: Lab, tmp_path: Path):
+    import torch
+
+    final = rosetta.train(lab.bob, tmp_path / "bob", anchors=lab.observed, **{**SETTINGS, "epochs": 5}).final
+    bundle, model = rosetta.Bundle.open(lab.observed), load_run(tmp_path / "bob").model.eval()
+
+    def rms(inputs: np.ndarray, stored: np.ndarray) -> float:
+        found = rosetta.latents_of(tmp_path / "bob", inputs)
+        errors = [np.sum((z - own) ** 2) for z, own in zip(stored, found, strict=True)]
+        return float(np.mean(errors)) ** 0.5 / bundle.latents_total_sd
+
+    misfits = []
+    with torch.no_grad():
+        inputs = torch.from_numpy(np.array(bundle.anchor_inputs))
+        mean, log_variance = model.encode(inputs)
+        for _ in range(300):  # of many samples, where training takes one
+            output = model.decode(torch.normal(mean, (log_variance / 2).exp()))
+            log_density = torch.distributions.Normal(output, 10**-0.5).log_prob(inputs)
+            misfits.append(-log_density.flatten(1).sum(1).mean())
+    assert final.anchor_rms == pytest.approx(rms(bundle.anchor_inputs, bundle.anchor_latents), rel=1e-4)
+    assert final.check_rms == pytest.approx(rms(bundle.check_inputs, bundle.check_latents), rel=1e-4)
+    assert final.anchor_reconstruction == pytest.approx(float(np.mean(misfits)), abs=5 * float(np.std(misfits)))
+    alone = load_run(lab.run).record.final
+    assert (alone.anchor_rms, alone.check_rms, alone.anchor_reconstruction) == (None, None, None)
+
+
+def test_decoding_the_anchors_teaches_the_senders_kind_of_item(lab: Lab, tmp_path: Path):
+    without, replayed = (
+        rosetta.train(
+            lab.bob, tmp_path / f"bob-{weight}", anchors=lab.decoded, anchor_decoder_weight=weight, **SETTINGS
+        ).final.anchor_reconstruction
+        for weight in (0.0, 0.5)
+    )
+
+    assert replayed < without - 1
+
+
+def test_the_anchors_are_made_tensors_once_for_any_number_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from rosetta.objectives.pairs import AnchorPool
+    from rosetta.verbs.trainings import job
+
+    made = []
+    monkeypatch.setattr(job, "AnchorPool", lambda *args, **options: made.append(1) or AnchorPool(*args, **options))
+    bundle = builders.write(tmp_path / "b.h5", preprocessing=())
+
+    rosetta.train(ITEMS, tmp_path / "runs", anchors=bundle, replicates=3, replicate_mode="sequential", **QUICK)
+
+    assert made == [1]

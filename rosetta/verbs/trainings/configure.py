@@ -101,10 +101,15 @@ def _expected_by(bundles: list[Bundle], settings: TrainSettings) -> Expected:
                 "then distil the other lab's data with that model to bring it into the same space"
             )
     n_dims = first.space.n_dims
-    if settings.latent_dim not in (None, n_dims):
+    if settings.latent_dim is not None and settings.latent_dim < n_dims:
         raise IncompatibleError(
             f"--latent-dim is {settings.latent_dim}, but the bundle's latent space has {n_dims} dimensions: "
-            "leave the option out to take the bundle's"
+            "leave the option out to take the bundle's, or pass more, to have free ones beside them"
+        )
+    if settings.align and settings.latent_dim not in (None, n_dims):
+        raise IncompatibleError(
+            f"--align rotates all of a model's dimensions to the bundle's, and --latent-dim {settings.latent_dim} is "
+            f"more than its {n_dims}: leave one of them out"
         )
     steps = preprocessing.from_records(first.preprocessing, bundles[0].arrays)
     span = tolerated(first.input.value_range, settings.likelihood)
@@ -117,12 +122,14 @@ def configure(
     """Return what rebuilds the model and prepares its inputs, and the arrays of preprocessing steps by path."""
     records, step_arrays = preprocessing.to_records(items.steps, lambda number, name: f"/preprocessing/{number}.{name}")
     ranges = [value_range(items.facts), *(b.manifest.content.input.value_range for b in bundles)]
-    latent_dim = bundles[0].manifest.content.space.n_dims if bundles else settings.latent_dim or DEFAULT_LATENT_DIM
+    n_dims = bundles[0].manifest.content.space.n_dims if bundles else settings.latent_dim or DEFAULT_LATENT_DIM
+    latent_dim = settings.latent_dim or n_dims
     defaults = _options(settings.architecture)
     resolved = {n: v for n, v in defaults.items() if n in OPTIONS and getattr(settings, n) is None}
     config = RunConfig(
         input_shape=items.inputs.shape[1:],
         latent_dim=latent_dim,
+        space_dims=n_dims if n_dims < latent_dim else None,
         value_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
         feature_names=items.feature_names,
         preprocessing=records,

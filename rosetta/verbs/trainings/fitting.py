@@ -22,7 +22,7 @@ from rosetta.training.plan import Epoch, Plan, Progress
 from rosetta.training.programs import Alone, Program, SideBySide, Stacked
 from rosetta.training.schedule import Schedule
 from rosetta.training.state import capture, restore
-from rosetta.verbs.trainings.job import Job, anchors_of, balance_of, new_model, objective_of, pool_of
+from rosetta.verbs.trainings.job import Job, anchors_of, balance_of, new_model, objective_of
 from rosetta.verbs.trainings.records import Diverged, Row, Trained, outcomes_of, row_of
 from rosetta.verbs.trainings.resuming import document_of, refuse_differences
 from rosetta.verbs.trainings.splitting import final_items, split_job
@@ -113,7 +113,7 @@ def make_training(
 ) -> tuple[Training, AnchorPool | None]:
     """Return a training of these models, not begun, and the pairs that it is anchored to."""
     settings, device = job.settings, job.device
-    pool = pool_of(job)
+    pool = job.pool
     anchors = anchors_of(pool, each)
     items, held_out = split_job(job, each)
     held = [(s.anchor_tolerance * pool.total_sd) ** 2 if pool and s.anchor_weight == "auto" else None for s in each]

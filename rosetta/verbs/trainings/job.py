@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,21 @@ class Job:
     def settings_with(self, changes: dict[str, Any]) -> TrainSettings:
         """Return the settings of one model: those of the job, resolved, with its own."""
         return self.config.settings.model_copy(update=changes)
+
+    @cached_property
+    def pool(self) -> AnchorPool | None:
+        """The anchors' pairs as tensors on the device, if there are any: one copy, whatever number of models."""
+        if not self.bundles:
+            return None
+        settings = self.settings
+        return AnchorPool(
+            self.bundles,
+            per_step=settings.anchors_per_step,
+            noise=settings.anchor_noise,
+            weighed=settings.anchor_pair_weights == "share",
+            with_sd=settings.anchor_spread_weight > 0,
+            latent_noise=self.config.latent_dim if settings.anchor_elbo_weight > 0 else 0,
+        ).to(self.device)
 
 
 def make_job(
@@ -112,21 +128,6 @@ def new_model(job: Job, settings: TrainSettings) -> VAE:
             )
         alignment.align(model, inputs, latents)
     return model
-
-
-def pool_of(job: Job) -> AnchorPool | None:
-    """Return the anchors' pairs as tensors on the device, if there are any."""
-    if not job.bundles:
-        return None
-    settings = job.settings
-    return AnchorPool(
-        job.bundles,
-        per_step=settings.anchors_per_step,
-        noise=settings.anchor_noise,
-        weighed=settings.anchor_pair_weights == "share",
-        with_sd=settings.anchor_spread_weight > 0,
-        with_latent_noise=settings.anchor_elbo_weight > 0,
-    ).to(job.device)
 
 
 def objective_of(job: Job, model: VAE | VAEsSideBySide) -> AnchoredELBO:

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from rosetta.models.checkpoint import weights_digest
 from rosetta.models.vae import VAE
 from rosetta.objectives.pairs import AnchorPool
@@ -18,6 +16,7 @@ from rosetta.training.measuring import HeldOut, evaluate
 from rosetta.training.plan import Epoch
 from rosetta.training.watch import explain
 from rosetta.verbs.software import now, versions
+from rosetta.verbs.trainings.anchored import anchored_figures
 from rosetta.verbs.trainings.job import OTHER_TERMS, Job
 
 Row = dict[str, float | int | None]
@@ -101,7 +100,7 @@ def outcomes_of(
             elapsed_s=round(sum(float(row["elapsed_s"] or 0) for row in rows[number]), 3),
             rows_per_s=_rate(rows[number], training.items.n_items),
             final_anchor_weight=rows[number][(best or len(rows[number])) - 1]["anchor_weight"],
-            final=_final(measured[number], _anchor_rms(model, pool)),
+            final=_final(measured[number], anchored_figures(job, model, pool)),
             software=versions("torch", "numpy", "lightning-fabric"),
         )
         config = job.config.model_copy(update={"settings": settings})
@@ -114,12 +113,12 @@ def new_space_id(weights_sha256: str) -> str:
     return "space-" + hashlib.sha256(f"rosetta-space-v1\n{weights_sha256}".encode()).hexdigest()[:32]
 
 
-def _final(means: Mapping[str, float], anchor_rms: float | None) -> FinalFigures:
+def _final(means: Mapping[str, float], anchored: Mapping[str, float | None]) -> FinalFigures:
     return FinalFigures(
         elbo=-(means["reconstruction"] + means["kl"]),
         reconstruction=means["reconstruction"],
         kl=means["kl"],
-        anchor_rms=anchor_rms,
+        **anchored,
     )
 
 
@@ -144,13 +143,3 @@ def _lineage(job: Job, model: VAE) -> dict[str, Any]:
         ),
         "weights_sha256": digest,
     }
-
-
-@torch.no_grad()
-def _anchor_rms(model: VAE, pool: AnchorPool | None) -> float | None:
-    """Return the root-mean-square error over all anchors, as a share of the space's total standard deviation."""
-    if pool is None:
-        return None
-    model.eval().to(pool.inputs.device)
-    means = torch.cat([model.encode(block)[0] for block in torch.split(pool.inputs, 4096)])
-    return float((means - pool.latents).square().sum(1).mean().sqrt() / pool.total_sd)
