@@ -117,9 +117,8 @@ def distill(
     dp_norm: Annotated[
         float | None,
         typer.Option(
-            help="Largest distance of an item from the middle of the range of values that counts; chosen without "
-            "looking at DATA.",
-            show_default="holds every input",
+            help="Largest distance of an item from the mean that counts; to be chosen without looking at DATA.",
+            show_default="half the range's diagonal",
             rich_help_panel=PRIVACY,
         ),
     ] = None,

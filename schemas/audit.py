@@ -81,9 +81,9 @@ class PolicyMark(Record):
 class PrivacyAccount(Record):
     """Differential privacy of the points of one origin, between data sets that differ in one item.
 
-    `norm_bound` is the largest Euclidean distance of an item from the middle of the declared range that counts;
-    what lies farther out is pulled in. `noise_sds` are the standard deviations of the Gaussian noise on each released
-    statistic, by name.
+    `norm_bound` is the largest Euclidean distance of an item that counts, from the noisy mean (moments) or from the
+    middle of the declared range (averaged); what lies farther out is pulled in. `noise_sds` are the standard deviations
+    of the Gaussian noise on each released statistic, by name.
     """
 
     origin: OriginName

@@ -33,7 +33,7 @@ class DistillSettings(Record):
     store: Literal["auto", "uint8", "float32"] = "auto"  # auto: 8 bits where they hold the data's own values
     dp_epsilon: Annotated[float, Field(gt=0)] | None = None  # of all origins together
     dp_delta: Annotated[float, Field(gt=0, lt=1)] | None = None
-    dp_norm: Annotated[float, Field(gt=0)] | None = None  # None: what holds every input of the declared range
+    dp_norm: Annotated[float, Field(gt=0)] | None = None  # distance that counts; None: half the range's diagonal
     terms: Text | None = None
     description: Text | None = None
     citation: Text | None = None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rosetta.schemas import program, reports, run, signature, validation
+from rosetta.schemas import audit, policy, program, reports, run, signature, study, validation
 from rosetta.schemas.manifest import Manifest
 from rosetta.schemas.record import Record
 
@@ -22,6 +22,11 @@ DOCUMENTS: dict[str, type[Record]] = {
     "train": reports.TrainReport,
     "train-several": reports.RunSetReport,
     "distill": reports.DistillReport,
+    "audit": audit.AuditReport,
+    "disclosure": audit.Disclosure,
+    "policy": policy.Policy,
+    "study": study.StudyReport,
+    "study-settings": study.StudySettings,
     "validate": validation.ValidationReport,
     "validate-several": validation.ValidationSummary,
     "rules": validation.RuleCatalogue,
@@ -37,7 +42,7 @@ DOCUMENTS: dict[str, type[Record]] = {
     "demo": reports.DemoReport,
 }
 # the others are only written
-READ = ("manifest", "config", "run", "runs", "program", "signature", "statement", "trust")
+READ = ("manifest", "config", "run", "runs", "program", "signature", "statement", "trust", "policy", "study-settings")
 
 
 def documents() -> dict[str, str]:

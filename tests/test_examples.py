@@ -9,12 +9,16 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
+import rosetta
+from rosetta.models.checkpoint import load_run
 from tests.conftest import Lab
 
 FOLDER = Path(__file__).parents[1] / "examples"
-NEEDS = {"plain_loop": "torch", "lightning_module": "lightning", "pythae_vae": "pythae"}
+NEEDS = {"plain_loop": "torch", "lightning_module": "lightning", "pythae_vae": "pythae", "private_encoder": "opacus"}
 
 
 def _run(name: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -66,3 +70,26 @@ def test_every_example_is_run_here_and_explained():
 
     assert names == set(NEEDS)
     assert all(f"({name}.py)" in (FOLDER / "README.md").read_text() for name in names)
+
+
+@pytest.mark.slow
+def test_a_private_encoder_spends_what_it_says_and_points_can_be_made_with_its_run(tmp_path: Path):
+    result = _run("private_encoder", "-o", str(tmp_path / "run"), "--epochs", "100", "--epsilon", "6")
+
+    assert result.returncode == 0, result.stderr
+    from opacus.accountants import RDPAccountant
+
+    noise = float(re.findall(r"noise of ([\d.]+) per step$", result.stdout, flags=re.MULTILINE)[0])
+    account = RDPAccountant()
+    account.history = [(noise / 2, 1.0, 100)]  # of one item replaced, which moves the sum twice as far as one more
+    elbo = dict(re.findall(r"^(without|with) privacy +(-?[\d.]+) ", result.stdout, flags=re.MULTILINE))
+    assert 5.5 < account.get_epsilon(1e-4) < 6.05
+    assert float(elbo["with"]) < float(elbo["without"])
+    run, digits = load_run(tmp_path / "run"), load_digits()
+    images = (digits.images[digits.target < 5] / 16).astype(np.float32)
+    assert run.record.data.n_items == len(images)
+    rosetta.distill(
+        tmp_path / "run", images[180:], tmp_path / "alice.h5", origin="moments", pairs=32, dp_epsilon=10, dp_delta=1e-4,
+        license="CC0-1.0", title="Digits", creators=["Alice"],
+    )  # fmt: skip
+    assert rosetta.Bundle.open(tmp_path / "alice.h5").latents.shape[1] == 4

@@ -259,5 +259,17 @@ def _note_points(points: Points, opened: Opened, on_note: Callable[[str], None])
                 "points, and somebody may subtract one from another. Ask for fewer points, or fewer --members, so that "
                 "each has its own"
             )
+    for account in points.accounts:
+        if account.delta >= 1 / len(opened.sender.inputs):
+            on_note(
+                f"delta {account.delta:g} is not below 1 / {len(opened.sender.inputs)}, the number of items: it would "
+                "allow to give one of them away"
+            )
+    low, high = opened.sender.value_range
+    if points.accounts and (low, high) != (0.0, 1.0):
+        on_note(
+            f"the range of values, {low:g} to {high:g}, is in the file: if it was found by looking at the data, as "
+            "rosetta train does unless all lies in 0 to 1, it is not covered by the differential privacy"
+        )
     if opened.held_out is None:
         on_note("the audit has no membership test: pass items that the model has not seen with --held-out")

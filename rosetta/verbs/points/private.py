@@ -14,6 +14,7 @@ from rosetta.schemas.audit import PrivacyAccount
 from rosetta.schemas.distill import DistillSettings
 from rosetta.verbs.points.plan import Portion
 
+SURE = 2.0  # standard deviations of the noise on a count, above the members that are asked for
 CELLS_A_POINT = 3  # cells of the space for each point wanted: many turn out to have too few items
 
 
@@ -77,11 +78,12 @@ def _averaged(
         flat(sender.inputs), cells, n_cells=n_cells, low=low, high=high, epsilon=epsilon, delta=delta,
         norm_bound=settings.dp_norm, least=settings.members,
     )  # fmt: skip
-    if len(released.means) < n_points:
+    least = settings.members + SURE * released.account.noise_sds["counts"]
+    if (n_large := int((released.counts >= least).sum())) < n_points:
         raise SelectionError(
-            f"{n_points} averaged points were asked for, but of {n_cells} cells of the space only "
-            f"{len(released.means)} have at least {settings.members} items by their noisy counts: ask for fewer "
-            "--pairs and --checks, fewer --members, or a larger --dp-epsilon"
+            f"{n_points} averaged points were asked for, but of {n_cells} cells of the space only {n_large} have "
+            f"surely at least {settings.members} items (noisy counts from {least:.1f} on): ask for fewer --pairs and "
+            "--checks, fewer --members, or a larger --dp-epsilon. The noise was drawn, so this try has spent its budget"
         )
     largest = np.argsort(-released.counts, kind="stable")[:n_points]
     means = released.means[rng.permutation(largest)].reshape(n_points, *sender.inputs.shape[1:])

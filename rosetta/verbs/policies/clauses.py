@@ -1,0 +1,155 @@
+"""Which clauses of a policy a bundle breaks, before its points are made and after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from rosetta.errors import PolicyError
+from rosetta.schemas.audit import DisclosureAudit, OriginAudit
+from rosetta.schemas.policy import Policy
+from rosetta.verbs.describe import parse_licence
+
+OF_ITEMS = ("observed", "averaged", "mixed")  # origins whose points are made of a few items each
+SLACK = 1e-9  # relative: an epsilon that was divided among origins and added up again
+
+
+def check_promises(
+    policy: Policy,
+    *,
+    origins: Sequence[str],
+    terms: str | None,
+    license: str,
+    members: Mapping[str, int],
+    epsilon: float | None,
+) -> None:
+    """Refuse, before any work is done, a bundle that would break the policy whatever its points turn out to be.
+
+    Parameters
+    ----------
+    origins : sequence of str
+        Those of the points.
+    terms : str or None
+        Terms of use.
+    license : str
+        SPDX expression.
+    members : mapping
+        The smallest number of items that will be behind one point, by origin, where it is known.
+    epsilon : float or None
+        Differential privacy of the whole bundle, if there is one.
+
+    Raises
+    ------
+    PolicyError
+        With every clause that is broken.
+    """
+    broken = [*_words(policy, origins, terms, license, epsilon), *_too_few(policy, {"observed": 1, **members}, origins)]
+    if broken:
+        raise PolicyError("the policy forbids such a bundle, so nothing was done:\n  - " + "\n  - ".join(broken))
+
+
+def violations(
+    policy: Policy,
+    *,
+    origins: Sequence[str],
+    terms: str | None,
+    license: str,
+    audit: DisclosureAudit | None,
+    epsilon: float | None = None,
+) -> tuple[str, ...]:
+    """Return every clause that a bundle breaks, with the figure; a clause that nobody has checked counts as broken.
+
+    Parameters
+    ----------
+    origins, terms, license, epsilon
+        As for `check_promises`.
+    audit : DisclosureAudit or None
+        What the bundle reveals. Its figures count under differential privacy as well.
+
+    Returns
+    -------
+    tuple of str
+        None if the bundle may leave.
+    """
+    broken = [*_words(policy, origins, terms, license, epsilon)]
+    if audit is not None:
+        return (*broken, *_figures(policy, origins, audit, is_private=epsilon is not None))
+    unchecked = [
+        f"{clause} = {value}: without an audit nobody knows whether it holds"
+        for clause in ("min_members", "min_nearest_ratio", "max_membership_advantage")
+        if (value := getattr(policy, clause)) is not None
+    ]
+    return (*broken, *unchecked)
+
+
+def _words(
+    policy: Policy, origins: Sequence[str], terms: str | None, license: str, epsilon: float | None
+) -> Iterator[str]:
+    """Yield the clauses broken by what is known without an audit."""
+    forbidden = [] if policy.origins is None else [name for name in _once(origins) if name not in policy.origins]
+    if policy.origins is not None and forbidden:
+        yield f"origins = {_listed(policy.origins)}: {' and '.join(forbidden)} points are not allowed"
+    if terms is None and (policy.require_terms or policy.terms is not None):
+        yield f"{'terms' if policy.terms is not None else 'require_terms'}: there are no terms of use (--terms)"
+    elif policy.terms is not None and terms != policy.terms:
+        yield f"terms = {json.dumps(policy.terms)}: the bundle's are {json.dumps(terms)}"
+    if policy.licenses is not None and parse_licence(license) not in map(parse_licence, policy.licenses):
+        yield f"licenses = {_listed(policy.licenses)}: the licence is {license}"
+    if policy.max_epsilon is not None:
+        if epsilon is None:
+            yield (
+                f"max_epsilon = {policy.max_epsilon:g}: the points are not differentially private (--dp-epsilon, with "
+                "--origin moments or averaged)"
+            )
+        elif epsilon > policy.max_epsilon * (1 + SLACK):
+            yield f"max_epsilon = {policy.max_epsilon:g}: epsilon is {epsilon:g}"
+
+
+def _too_few(policy: Policy, members: Mapping[str, int], origins: Sequence[str]) -> Iterator[str]:
+    """Yield the origins whose points have too few items behind them."""
+    for name in _once(origins):
+        if policy.min_members is not None and name in OF_ITEMS and members.get(name, np.inf) < policy.min_members:
+            found = "is an item" if members[name] == 1 else f"has {members[name]} items behind it"
+            yield f"min_members = {policy.min_members}: {'an' if name[0] in 'ao' else 'a'} {name} point {found}"
+
+
+def _figures(policy: Policy, origins: Sequence[str], audit: DisclosureAudit, *, is_private: bool) -> Iterator[str]:
+    """Yield the clauses broken by what the audit found, or did not look at."""
+    members: dict[str, int] = {each.origin: each.members for each in audit.origins if each.members is not None}
+    yield from _too_few(policy, {"observed": 1, **members}, origins)
+    if policy.min_members is not None and not is_private:  # where it is, items are counted with noise
+        for name in _once(origins):
+            if name in OF_ITEMS and name not in {"observed", *members}:
+                yield f"min_members = {policy.min_members}: nobody has counted the items behind the {name} points"
+    if policy.min_nearest_ratio is not None:
+        yield from _too_near(policy.min_nearest_ratio, audit.origins)
+    if policy.max_membership_advantage is None:
+        return
+    clause = f"max_membership_advantage = {policy.max_membership_advantage:g}"
+    if not audit.membership:
+        yield f"{clause}: membership was not tested; give items that neither model nor bundle has seen (--held-out)"
+    for test in audit.membership:
+        if test.high > policy.max_membership_advantage:
+            yield (
+                f"{clause}: by {test.attack}, members are told from others with an advantage of {test.advantage:.3f}, "
+                f"up to {test.high:.3f} at the end of its interval"
+            )
+
+
+def _too_near(least: float, origins: Sequence[OriginAudit]) -> Iterator[str]:
+    for each in origins:
+        if each.nearest_ratio_min < least:
+            yield (
+                f"min_nearest_ratio = {least:g}: {'an' if each.origin[0] in 'ao' else 'a'} {each.origin} point is at "
+                f"{each.nearest_ratio_min:.3g} of the typical distance from an item"
+            )
+
+
+def _once(names: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _listed(words: Sequence[str]) -> str:
+    return json.dumps(list(words), ensure_ascii=False)
