@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from . import (
+    audit,
     check,
     compare,
     demo,
@@ -22,6 +23,7 @@ from . import (
     rules,
     schema,
     sign,
+    study,
     sweep,
     train,
     validate,
@@ -60,6 +62,7 @@ app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("sweep")(sweep.sweep)
 app.command("distill")(distill.distill)
+app.command("audit")(audit.audit)
 app.command("inspect")(inspect.inspect)
 app.command("validate")(validate.validate)
 app.command("rules")(rules.rules)
@@ -68,6 +71,7 @@ app.command("embed")(embed.embed)
 app.command("export")(export.export)
 app.command("check")(check.check)
 app.command("compare")(compare.compare)
+app.add_typer(study.app, name="study")
 app.command("keygen")(keygen.keygen)
 app.command("sign")(sign.sign)
 app.command("verify")(verify.verify)

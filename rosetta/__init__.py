@@ -2,9 +2,9 @@
 
 ::
 
-    sources → preprocessing → models → embed → distill(selection, origins) → bundle
-                                                                               │
-    compare(metrics) ← check ← train(anchors) ← preprocessing ← validate(rules)┘
+    sources → preprocessing → models → embed → distill(selection, origins, disclosure) → bundle
+                                                                                           │
+    compare(metrics) ← check ← train(anchors) ← preprocessing ← validate(rules) ←──────────┘
 
 Alice trains a VAE and distils a bundle of Rosetta points, (input, latent) pairs. Bob trains on his own data,
 anchored to her bundle, and his latents are in her coordinates.
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rosetta.bundle import Bundle
     from rosetta.errors import RosettaError
     from rosetta.objectives.anchors import AnchorLoss
+    from rosetta.verbs.audit import audit
     from rosetta.verbs.check import check
     from rosetta.verbs.compare import compare
     from rosetta.verbs.distill import distill
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rosetta.verbs.inspect import inspect
     from rosetta.verbs.migrate import migrate
     from rosetta.verbs.sign import keygen, sign
+    from rosetta.verbs.study import study_origins
     from rosetta.verbs.sweep import sweep
     from rosetta.verbs.train import train
     from rosetta.verbs.validate import validate
@@ -36,6 +38,7 @@ _HOMES = {
     "AnchorLoss": "rosetta.objectives.anchors",
     "Bundle": "rosetta.bundle",
     "RosettaError": "rosetta.errors",
+    "audit": "rosetta.verbs.audit",
     "check": "rosetta.verbs.check",
     "compare": "rosetta.verbs.compare",
     "distill": "rosetta.verbs.distill",
@@ -46,6 +49,7 @@ _HOMES = {
     "latents_of": "rosetta.verbs.embed",
     "migrate": "rosetta.verbs.migrate",
     "sign": "rosetta.verbs.sign",
+    "study_origins": "rosetta.verbs.study",
     "sweep": "rosetta.verbs.sweep",
     "train": "rosetta.verbs.train",
     "validate": "rosetta.verbs.validate",
@@ -56,6 +60,7 @@ __all__ = [
     "AnchorLoss",
     "Bundle",
     "RosettaError",
+    "audit",
     "check",
     "compare",
     "distill",
@@ -66,6 +71,7 @@ __all__ = [
     "latents_of",
     "migrate",
     "sign",
+    "study_origins",
     "sweep",
     "train",
     "validate",

@@ -117,7 +117,7 @@ def growing_folder(path: Path, *, force: bool, resume: bool) -> Iterator[Path]:
     growing = unfinished(path)
     with _output_errors(path, kept=growing):
         _refuse_strangers(growing, path, resume=resume)
-        with _held(growing, path):
+        with held_folder(growing, path):
             if resume and path.exists() and not force:
                 raise OutputError(
                     f"{path} exists, and {growing} is to take its place: add --force to --resume, or move {path} away"
@@ -148,7 +148,7 @@ def _is_ours(growing: Path) -> bool:
     return (growing / LOCK).exists() or not any(growing.iterdir())
 
 
-def _held(growing: Path, path: Path) -> IO[bytes]:
+def held_folder(growing: Path, path: Path) -> IO[bytes]:
     """Make the folder if need be, and return its lock, held as long as it is open."""
     while True:
         growing.mkdir(exist_ok=True)
@@ -166,7 +166,7 @@ def _lock_or_refuse(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise OutputError(f"another process is training {path}: wait for it, or choose another name") from error
+        raise OutputError(f"another process is at work on {path}: wait for it, or choose another name") from error
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             raise

@@ -170,7 +170,7 @@ def test_one_process_at_a_time_has_it(tmp_path: Path):
     with growing_folder(tmp_path / "run", force=False, resume=False) as growing:
         (growing / CHECKPOINT).touch()
         for force, resume in ((False, False), (True, False), (False, True)):
-            with pytest.raises(OutputError, match="another process is training"):
+            with pytest.raises(OutputError, match="another process is at work on"):
                 _grow(tmp_path / "run", force=force, resume=resume)
         assert (growing / CHECKPOINT).exists()
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NOUNS = (
     "sources", "preprocessing", "models", "objectives", "selection", "origins", "metrics", "bundle", "rules",
-    "training", "programs", "charts",
+    "training", "programs", "charts", "disclosure", "privacy",
 )  # fmt: skip
 WRITERS = ("rosetta.models.checkpoint", "rosetta.training.checkpoint", "rosetta.training.loggers")
 GROUND = {"errors", "registry", "arrays", "files", "schemas"}

@@ -61,7 +61,7 @@ def test_the_tours_commands_do_what_they_say(toured: tuple[Path, dict[str, str]]
 
     assert set(printed) == {
         "train", "distill", "inspect", "validate", "check", "embed", "compare", "keygen", "sign", "verify", "rules",
-        "export",
+        "export", "audit",
     }  # fmt: skip
     assert "1024 anchors and 32 checks (1056 decoded)" in printed["inspect"]
     assert "valid" in printed["validate"]

@@ -46,9 +46,10 @@ def test_a_lab_shares_its_space_with_another(run, lab: Lab, tmp_path: Path):
 
 KEYS = {
     "train": "run objective n_items n_validation epochs best_epoch rows_per_s final final_anchor_weight anchors",
-    "distill": "bundle content_id bundle_id n_pairs n_anchors n_checks n_dims coverage",
+    "distill": "bundle content_id bundle_id n_bytes n_pairs n_anchors n_checks n_dims origins figures coverage audit"
+    " privacy",
     "validate": "bundle valid strict exit_code schema_version findings left_out skipped",
-    "check": "verdict reason n_checks origins spread unexplained_variance null p_value threshold rms_over_sd"
+    "check": "verdict reason n_checks origins by_origin spread unexplained_variance null p_value threshold rms_over_sd"
     " retrieval_top1 content_id signed_by",
     "compare": "n_items unmapped_distortion unmapped_interval distortion log_distortion cka procrustes linear_map null",
     "embed": "latents n_items n_dims rows_per_s",
@@ -78,7 +79,9 @@ def test_nested_keys_are_as_promised(run, lab: Lab, tmp_path: Path):
     checked = run("check", lab.run, lab.observed, "--json").json
     validated = run("validate", lab.observed, "--json").json
 
-    assert list(trained["final"]) == ["elbo", "reconstruction", "kl", "anchor_rms"]
+    assert list(trained["final"]) == [
+        "elbo", "reconstruction", "kl", "anchor_rms", "check_rms", "anchor_reconstruction",
+    ]  # fmt: skip
     assert list(trained["anchors"][0]) == ["content_id", "n_pairs", "signed_by"]
     assert list(checked["unexplained_variance"]) == ["value", "low", "high"]
     assert list(validated["findings"][0]) == ["rule", "severity", "location", "message", "fix", "spec_section"]
@@ -330,6 +333,7 @@ def test_every_command_explains_itself(run):
     assert run("--version").out == "rosetta 0.1.0\n"
     assert sorted(names) == sorted(
         [
+            "audit",
             "demo",
             "train",
             "distill",
@@ -391,15 +395,18 @@ def test_options_reach_the_run(run, lab: Lab, tmp_path: Path, others: dict[str, 
 def test_distill_options_reach_the_manifest(run, lab: Lab, tmp_path: Path):
     run(
         "distill", lab.run, lab.train, "-o", tmp_path / "b.h5", *SIGNED, "--creator", "Bob", "--pairs", 9,
-        "--checks", 8, "--select", "random", "--terms", "t", "--description", "d", "--citation", "c",
-        "--data-description", "dd", "--space-name", "s", "--modality", "image", "--units", "u", "--axes", "row,column",
+        "--checks", 8, "--origin", "observed", "--select", "random", "--terms", "t", "--description", "d",
+        "--citation", "c", "--data-description", "dd", "--space-name", "s", "--modality", "image",
+        "--units", "u", "--axes", "row,column",
         "--seed", 4,
     )  # fmt: skip
 
     manifest = rosetta.Bundle.open(tmp_path / "b.h5").manifest
 
     assert [c.name for c in manifest.provenance.creators] == ["Alice", "Bob"]
-    assert manifest.provenance.selection.settings == {"pairs": 9, "checks": 8}
+    assert manifest.provenance.selection.settings == {
+        "pairs": 9, "checks": 8, "origins": {"observed": {"n_anchors": 9, "n_checks": 8, "members": 1}},
+    }  # fmt: skip
     assert (manifest.provenance.selection.method, manifest.provenance.selection.seed) == ("random", 4)
     assert (manifest.provenance.terms_of_use, manifest.provenance.description) == ("t", "d")
     assert (manifest.provenance.citation, manifest.provenance.data.description) == ("c", "dd")
@@ -428,7 +435,7 @@ def test_what_a_user_should_know_is_noted_on_stderr(run, lab: Lab, tmp_path: Pat
 
     assert "note: the inputs range from 0 to" in raw_data.err
     assert "note: the anchor error is" in missed.err
-    assert "above the tolerance of 0.05: train longer" in missed.err
+    assert "above the tolerance of 0.05 after 3 epochs: train longer (--epochs 6)" in missed.err
     assert "note: the 96 inputs are items of your data" in disclosed.err
     assert "note: these check pairs are not data" in decoded.err
     assert few.err == ""

@@ -261,7 +261,7 @@ def test_of_two_processes_on_one_output_the_second_is_refused(tmp_path: Path, di
     for more in ((), ("--resume",), ("--force",)):
         second = run(tmp_path, *arguments, *more)
         assert (second.code, second.out) == (2, "")
-        assert "error: another process is training run: wait for it, or choose another name\n" in second.err
+        assert "error: another process is at work on run: wait for it, or choose another name\n" in second.err
 
     assert first.code is None
     first.send(signal.SIGTERM)
