@@ -75,6 +75,13 @@ def distill(
     draw: Annotated[Draw, typer.Option(help="How latents of decoded points are drawn.", rich_help_panel=POINTS)] = (
         "moments"
     ),
+    residuals: Annotated[
+        bool,
+        typer.Option(
+            help="Add to decoded points what the decoder leaves out of items, drawn from its mean and covariance.",
+            rich_help_panel=POINTS,
+        ),
+    ] = False,
     reencoding_limit: Annotated[
         float,
         typer.Option(
@@ -168,6 +175,7 @@ def distill(
                 members=members,
                 mix=mix,
                 draw=draw,
+                residuals=residuals,
                 reencoding_limit=reencoding_limit,
                 store=store,
                 dp_epsilon=dp_epsilon,

@@ -30,8 +30,8 @@ StudyConfig = Annotated[
     Path | None,
     typer.Option(
         "--config", metavar="study.toml",
-        help="replicates; a list of cells with origin, points, draw, mix, tolerance, decoder_weight and free_dims, in "
-        "the order to run them; a table data.NAME with latent_dim, hidden, epochs, receiver_epochs, batch_size and "
+        help="replicates; a list of cells with origin, points, draw, residuals, mix, tolerance, decoder_weight and "
+        "free_dims, in the order to run them; a table data.NAME with latent_dim, hidden, epochs, receiver_epochs, batch_size and "
         "replicates.",
     ),
 ]  # fmt: skip

@@ -29,6 +29,7 @@ class DistillSettings(Record):
     members: Annotated[int, Field(ge=2)] = 10  # items behind an averaged point, at least
     mix: Annotated[int, Field(ge=2, le=1000)] = 3  # items behind a mixed point
     draw: Text = "moments"  # of the latents of decoded points
+    residuals: bool = False  # added to decoded points, drawn from the moments of what the decoder leaves out of items
     reencoding_limit: Annotated[float, Field(gt=0)] = 1.5  # in total sds; unrelated latents are 1.4 apart
     store: Literal["auto", "uint8", "float32"] = "auto"  # auto: 8 bits where they hold the data's own values
     dp_epsilon: Annotated[float, Field(gt=0)] | None = None  # of all origins together
@@ -65,6 +66,7 @@ class PointFigures(Record):
     members: Positive | None = None
     mix: Positive | None = None
     draw: Text | None = None
+    residuals: Literal[True] | None = None
     crowds: Literal["clusters", "neighbourhoods", "cells"] | None = None
     reencoding_rms: Annotated[float, Field(ge=0)] | None = None
     n_dropped_reencoding: Count | None = None

@@ -20,6 +20,7 @@ class StudyCell(Record):
     origin: OriginName | Literal["none"]
     points: Count = 0
     draw: Draw | None = None  # of decoded points; None: the usual one
+    residuals: bool = False  # whether decoded points get what the decoder leaves out, drawn from its moments
     mix: Annotated[int, Field(ge=2)] | None = None  # items in a mixed point; None: the usual number
     tolerance: PositiveFloat = 0.03
     decoder_weight: NonNegative = 0.0

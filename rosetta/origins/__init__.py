@@ -38,6 +38,7 @@ class Recipe:
     members: int  # items behind an averaged point, at least
     mix: int  # items behind a mixed point
     draw: str  # how the latents of decoded points are drawn
+    residuals: bool  # whether decoded points get what the decoder leaves out, drawn from its moments
     reencoding_limit: float  # distance of a decoded point's latent from the drawn one, in the space's total sd
 
 

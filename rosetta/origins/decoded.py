@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rosetta.arrays import Array, Floats, flat, total_sd
 from rosetta.errors import SelectionError, UsageError
 from rosetta.origins import Figures, Made, Recipe, Sender, draw_points, origins
 from rosetta.origins.draws import draws
+from rosetta.origins.moments import factor_of
 
+RESIDUALS = 4096  # items whose residuals the moments are taken of, at most
 FARTHEST = 1.0  # widths of the declared range that an output may lie beyond it, before the point is dropped
 
 
@@ -21,6 +25,9 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
     lies beyond the range by more than its width, or if the encoder puts it farther than `recipe.reencoding_limit`
     total standard deviations from the drawn latent.
 
+    With `recipe.residuals`, what the decoder leaves out of items is added first, drawn from a normal distribution with
+    its mean and covariance. Decoders smooth: an encoder that is tied down on smooth points only is free on the rest.
+
     Raises
     ------
     UsageError
@@ -30,7 +37,8 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
     """
     if sender.decode is None:
         raise UsageError("decoded points need a decoder, and this model has none: take --origin averaged or mixed")
-    decode, next_latents = sender.decode, draws.get(recipe.draw)(sender.latents, sender.latents_sd, rng)
+    next_latents = draws.get(recipe.draw)(sender.latents, sender.latents_sd, rng)
+    decode = _with_residuals(sender, sender.decode, rng) if recipe.residuals else sender.decode
     tally = _Tally(total_sd(sender.latents))
 
     def draw(n_wanted: int) -> Floats:
@@ -41,7 +49,25 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
         inputs = draw_points(sender, n_points, taken, draw, advice="its latents carry too little")
     except SelectionError as error:
         raise SelectionError(f"{error}; {tally.told(recipe.reencoding_limit)}") from error
-    return Made(inputs, {"draw": recipe.draw, **tally.figures()})
+    ways: Figures = {"draw": recipe.draw, **({"residuals": True} if recipe.residuals else {})}
+    return Made(inputs, ways | tally.figures())
+
+
+def _with_residuals(
+    sender: Sender, decode: Callable[[Floats], Floats], rng: np.random.Generator
+) -> Callable[[Floats], Floats]:
+    """Return a decoder that adds to its outputs what it leaves out of items, drawn from the moments of that."""
+    rows = np.sort(rng.permutation(len(sender.inputs))[:RESIDUALS])
+    residuals = flat(sender.inputs[rows] - decode(sender.latents[rows].astype(np.float32)))
+    mean = residuals.mean(axis=0, dtype=np.float64).astype(np.float32)
+    factor = factor_of(residuals - mean)
+
+    def decoded_fully(latents: Floats) -> Floats:
+        outputs = decode(latents)
+        drawn = mean + rng.standard_normal((len(latents), len(factor)), dtype=np.float32) @ factor
+        return outputs + drawn.reshape(outputs.shape)
+
+    return decoded_fully
 
 
 class _Tally:

@@ -7,6 +7,8 @@ import numpy as np
 from rosetta.arrays import Array, Floats, flat
 from rosetta.origins import Made, Recipe, Sender, draw_points, origins
 
+LARGEST_COVARIANCE = 4096  # features, whose covariance is formed and decomposed
+
 
 @origins.register("moments")
 def moments(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
@@ -26,10 +28,10 @@ def moments(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
 def factor_of(centred: Floats) -> Floats:
     """Return F with FᵀF the covariance of `centred`, float32, shape (n_items, n_features).
 
-    With fewer items than features it is the items, scaled: the covariance, which may be large, is not formed.
+    With fewer items than features, or too many features to form their covariance, it is the items, scaled.
     """
     n_items, n_features = centred.shape
-    if n_items <= n_features:
+    if n_items <= n_features or n_features > LARGEST_COVARIANCE:
         return np.asarray(centred / np.sqrt(n_items), dtype=np.float32)
     values, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64) / n_items)
     return np.asarray(np.sqrt(np.maximum(values, 0))[:, None] * vectors.T, dtype=np.float32)

@@ -17,7 +17,7 @@ from rosetta.origins.draws import draws
 from rosetta.origins.moments import factor_of
 from rosetta.selection import selectors
 
-RECIPE = Recipe(members=5, mix=3, draw="moments", reencoding_limit=1.5)
+RECIPE = Recipe(members=5, mix=3, draw="moments", residuals=False, reencoding_limit=1.5)
 BASIS = np.linalg.qr(np.random.default_rng(1).normal(size=(12, 3)))[0].astype(np.float32)
 
 
@@ -193,6 +193,22 @@ def test_decoded_points_are_labelled_near_where_they_were_drawn():
     assert made.figures["reencoding_rms"] < 0.05
     assert made.figures["n_dropped_reencoding"] == made.figures["n_dropped_range"] == 0
     assert made.figures["draw"] == "moments"
+
+
+def test_residuals_make_decoded_points_as_rough_as_items():
+    sender = _sender(400, noise=0.3)
+    items = _rows(sender.inputs)
+    rough = items - _rows(_decode(_encode(sender.inputs)))
+
+    smooth, full = (
+        _rows(_make(sender, "decoded", 2000, recipe=replace(RECIPE, residuals=each)).inputs) for each in (False, True)
+    )
+
+    assert np.abs(smooth - _rows(_decode(_encode(smooth.reshape(-1, 3, 4))))).max() < 1e-5
+    left = full - _rows(_decode(_encode(full.reshape(-1, 3, 4))))
+    assert np.cov(left.T) == pytest.approx(np.cov(rough.T), abs=2e-4)
+    assert np.cov(full.T) == pytest.approx(np.cov(items.T), abs=2e-3)
+    assert {row.tobytes() for row in full}.isdisjoint({row.tobytes() for row in items})
 
 
 def test_decoded_points_that_the_encoder_puts_elsewhere_are_dropped_and_counted():

@@ -174,6 +174,7 @@ def test_what_the_sender_should_know_is_noted(lab: Lab, tmp_path: Path):
         ({"origin": "decoded", "members": 4}, UsageError, "counts the items behind an averaged point"),
         ({"origin": "averaged", "mix": 4}, UsageError, "counts the items behind a mixed point"),
         ({"origin": "mixed", "draw": "jitter"}, UsageError, "draws the latents of decoded points"),
+        ({"origin": "mixed", "residuals": True}, UsageError, "--residuals is for decoded points"),
         ({"origin": "mixed", "reencoding_limit": 2.0}, UsageError, "is for decoded points"),
         ({"origin": "averaged", "members": 800}, SelectionError, "is to have 800 members, but there are 721 items"),
         ({"origin": "public"}, UsageError, "pass them as --points-from"),

@@ -46,7 +46,7 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
     SelectionError, UsageError
         If an origin cannot give what is asked for.
     """
-    recipe = Recipe(settings.members, settings.mix, settings.draw, settings.reencoding_limit)
+    recipe = Recipe(settings.members, settings.mix, settings.draw, settings.residuals, settings.reencoding_limit)
     makers, accounts = private_origins(sender, portions, settings)
     points, stretches = sender.inputs[:0], []
     figures: dict[str, Figures] = {}

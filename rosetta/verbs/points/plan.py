@@ -21,6 +21,7 @@ _BELONGS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "members": (("averaged",), "counts the items behind an averaged point"),
     "mix": (("mixed",), "counts the items behind a mixed point"),
     "draw": (("decoded",), "draws the latents of decoded points"),
+    "residuals": (("decoded",), "is for decoded points"),
     "reencoding_limit": (("decoded",), "is for decoded points"),
 }
 

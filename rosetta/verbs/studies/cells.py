@@ -18,14 +18,23 @@ def default_cells() -> tuple[StudyCell, ...]:
     telling = (
         BASELINE,
         YARDSTICK,
-        _cell("decoded", 1024),
+        _cell("decoded", 4096, residuals=True),
         _cell("decoded", 4096),
         _cell("averaged", 64),
+        _cell("decoded", 4096, residuals=True, tolerance=0.05, free_dims=8),
+        _cell("decoded", 1024, residuals=True),
+        _cell("decoded", 1024),
         _cell("mixed", 1024),
         _cell("mixed", 4096),
+        _cell("moments", 4096),
+        _cell("averaged", 256),
+        _cell("decoded", 8192, residuals=True),
+        _cell("decoded", 4096, residuals=True, tolerance=0.05),
+        _cell("decoded", 4096, residuals=True, tolerance=0.1),
+        _cell("decoded", 4096, residuals=True, free_dims=8),
+        _cell("decoded", 256, residuals=True),
         _cell("moments", 1024),
         _cell("public", 1024),
-        _cell("averaged", 256),
         _cell("decoded", 4096, tolerance=0.05),
         _cell("decoded", 4096, tolerance=0.10),
         _cell("decoded", 4096, free_dims=8),
@@ -64,13 +73,17 @@ def bundle_name(cell: StudyCell) -> str:
     """Return the name of the cell's bundle, which it may share with others."""
     if cell.origin == "none":
         return "none"
-    ways = [*([cell.draw] if cell.draw else []), *([f"of-{cell.mix}"] if cell.mix else [])]
+    ways = [
+        *([cell.draw] if cell.draw else []),
+        *(["residuals"] if cell.residuals else []),
+        *([f"of-{cell.mix}"] if cell.mix else []),
+    ]
     return "-".join([cell.origin, *ways, str(cell.points)])
 
 
 def points_of(cell: StudyCell) -> dict[str, Any]:
     """Return the cell's points as settings of a distillation; no check pairs, which would be points as well."""
-    ways = {"draw": cell.draw, "mix": cell.mix}
+    ways = {"draw": cell.draw, "mix": cell.mix, "residuals": cell.residuals or None}
     return {"origin": cell.origin, "pairs": cell.points, "checks": 0} | {k: v for k, v in ways.items() if v is not None}
 
 

@@ -34,7 +34,7 @@ def _place(result: CellResult, results: Sequence[CellResult]) -> tuple[int, str,
     """Sort by origin in the order of the cells, then by what is unusual, then by number."""
     cell = result.cell
     origins = [each.cell.origin for each in results]
-    way = cell.draw or ""
+    way = "residuals" * cell.residuals + (cell.draw or "")
     dials = cell.tolerance, cell.decoder_weight, cell.free_dims
     return origins.index(cell.origin), way, cell.mix or 0, cell.points, *dials
 

@@ -14,7 +14,8 @@ HEADER = (
     "file", "runs", "target",
 )  # fmt: skip
 COLUMNS = (
-    "data", "name", "origin", "points", "draw", "mix", "tolerance", "decoder_weight", "free_dims", "n_replicates",
+    "data", "name", "origin", "points", "draw", "residuals", "mix", "tolerance", "decoder_weight", "free_dims",
+    "n_replicates",
     "unmapped", "unmapped_low", "unmapped_high", "mapped", "mapped_low", "mapped_high",
     "reconstruction", "reconstruction_low", "reconstruction_high", "change",
     "sender_reconstruction", "sender_reconstruction_low", "sender_reconstruction_high",
@@ -109,7 +110,7 @@ def title(row: StudyRow) -> str:
     cell = row.cell
     if cell.origin == "none":
         return "no anchors"
-    ways = [cell.draw or "", f"of {cell.mix}" if cell.mix else ""]
+    ways = [cell.draw or "", "with residuals" if cell.residuals else "", f"of {cell.mix}" if cell.mix else ""]
     ways += [f"tolerance {cell.tolerance:g}" if cell.tolerance != 0.03 else ""]
     ways += [f"decoder weight {cell.decoder_weight:g}" if cell.decoder_weight else ""]
     ways += [f"{cell.free_dims} free dimensions" if cell.free_dims else ""]
