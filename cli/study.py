@@ -31,8 +31,8 @@ StudyConfig = Annotated[
     typer.Option(
         "--config", metavar="study.toml",
         help="replicates; a list of cells with origin, points, draw, residuals, mix, tolerance, decoder_weight and "
-        "free_dims, in the order to run them; a table data.NAME with latent_dim, hidden, epochs, receiver_epochs, batch_size and "
-        "replicates.",
+        "free_dims, in the order to run them; a table data.NAME with latent_dim, hidden, epochs, receiver_epochs, "
+        "batch_size and replicates.",
     ),
 ]  # fmt: skip
 
