@@ -33,7 +33,8 @@ def main() -> None:
         data = np.random.default_rng(0).random((500, 28, 28), dtype=np.float32)
         rosetta.train(data, Path(folder) / "run", epochs=1, latent_dim=16)
         bundle = str(Path(folder) / "b.h5")
-        rosetta.distill(Path(folder) / "run", data, bundle, license="CC0-1.0", title="speed", creators=["benchmark"])
+        rosetta.distill(Path(folder) / "run", data, bundle, license="CC0-1.0", title="speed", creators=["benchmark"],
+                        origin="observed")  # fmt: skip
         commands = {
             "python -c pass": [sys.executable, "-c", "pass"],
             "import numpy, h5py, pydantic, typer, rich": [

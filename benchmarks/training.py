@@ -110,8 +110,9 @@ def single(folder: Path) -> None:
         data, bundle = data_of(shape, n_items), folder / f"{len(shape)}-{shape[0]}.h5"
         ours(settings, data, batch_size, 1, folder)
         rosetta.distill(
-            folder / "run", data, bundle, license="CC0-1.0", title="speed", creators=["benchmark"], force=True
-        )
+            folder / "run", data, bundle, license="CC0-1.0", title="speed", creators=["benchmark"], force=True,
+            origin="observed",
+        )  # fmt: skip
         own, plain, anchored = in_turns(
             ROUNDS,
             lambda: ours(settings, data, batch_size, epochs, folder),  # noqa: B023  called within the round

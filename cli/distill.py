@@ -40,7 +40,7 @@ def distill(
             metavar="NAME[=N]",
             help="Where points come from: decoded, averaged, mixed, moments, public, or observed (items of DATA). "
             "May be repeated, each with N anchors of it.",
-            show_default="observed",
+            show_default="decoded",
             rich_help_panel=POINTS,
         ),
     ] = None,
@@ -78,10 +78,11 @@ def distill(
     residuals: Annotated[
         bool,
         typer.Option(
-            help="Add to decoded points what the decoder leaves out of items, drawn from its mean and covariance.",
+            "--residuals/--no-residuals",
+            help="Add to decoded points a share of what the decoder leaves out of items, drawn from its moments.",
             rich_help_panel=POINTS,
         ),
-    ] = False,
+    ] = True,
     reencoding_limit: Annotated[
         float,
         typer.Option(

@@ -20,7 +20,7 @@ class DistillSettings(Record):
     license: Text  # an SPDX expression
     title: Text
     creators: Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]  # NAME[; orcid=…][; affiliation=…]
-    origin: Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(strict=False, min_length=1)] = ("observed",)
+    origin: Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(strict=False, min_length=1)] = ("decoded",)
     # each NAME or NAME=N, with N anchor pairs
     pairs: Annotated[int, Field(ge=1, le=MOST_POINTS)] | None = None  # anchor pairs of origins without a number
     checks: Count = 32  # check pairs, beside the anchors, divided among the origins as these are
@@ -29,7 +29,7 @@ class DistillSettings(Record):
     members: Annotated[int, Field(ge=2)] = 10  # items behind an averaged point, at least
     mix: Annotated[int, Field(ge=2, le=1000)] = 3  # items behind a mixed point
     draw: Text = "moments"  # of the latents of decoded points
-    residuals: bool = False  # added to decoded points, drawn from the moments of what the decoder leaves out of items
+    residuals: bool = True  # added to decoded points, drawn from the moments of what the decoder leaves out of items
     reencoding_limit: Annotated[float, Field(gt=0)] = 1.5  # in total sds; unrelated latents are 1.4 apart
     store: Literal["auto", "uint8", "float32"] = "auto"  # auto: 8 bits where they hold the data's own values
     dp_epsilon: Annotated[float, Field(gt=0)] | None = None  # of all origins together

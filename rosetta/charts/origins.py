@@ -9,7 +9,7 @@ from typing import Any
 
 from rosetta.charts.paper import COLOURS, GRID, INK, PAPER, plain_axes, pyplot, save_chart
 
-ORIGINS = ("observed", "decoded", "averaged", "mixed", "moments", "public")  # one colour each
+ORIGINS = ("observed", "decoded", "decoded with residuals", "averaged", "mixed", "moments", "public")  # one colour each
 DASHED, DOTTED = (0, (5, 3)), (0, (1, 1.5))
 
 

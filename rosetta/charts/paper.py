@@ -17,7 +17,7 @@ Key = tuple[Value, ...]
 Cells = dict[Key, list[float]]  # the settings' values → the criterion of each seed, NaN where it diverged
 
 # Okabe and Ito's colours, which the colour-blind tell apart; their yellow and sky blue are too pale for lines
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9")
 GRID = "#ececec"
 DPI = 130
 MOST_TICKS = 14

@@ -25,8 +25,9 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
     lies beyond the range by more than its width, or if the encoder puts it farther than `recipe.reencoding_limit`
     total standard deviations from the drawn latent.
 
-    With `recipe.residuals`, what the decoder leaves out of items is added first, drawn from a normal distribution with
-    its mean and covariance. Decoders smooth: an encoder that is tied down on smooth points only is free on the rest.
+    With `recipe.residuals`, what the decoder leaves out of items is added first: drawn from a normal distribution with
+    its mean and covariance, and scaled for each point by a random share from 0 to 1. Decoders smooth, and an encoder
+    that is tied down on smooth points alone is free on what items have beyond.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
 def _with_residuals(
     sender: Sender, decode: Callable[[Floats], Floats], rng: np.random.Generator
 ) -> Callable[[Floats], Floats]:
-    """Return a decoder that adds to its outputs what it leaves out of items, drawn from the moments of that."""
+    """Return a decoder that adds a random share of what it leaves out of items, drawn from the moments of that."""
     rows = np.sort(rng.permutation(len(sender.inputs))[:RESIDUALS])
     residuals = flat(sender.inputs[rows] - decode(sender.latents[rows].astype(np.float32)))
     mean = residuals.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -65,7 +66,8 @@ def _with_residuals(
     def decoded_fully(latents: Floats) -> Floats:
         outputs = decode(latents)
         drawn = mean + rng.standard_normal((len(latents), len(factor)), dtype=np.float32) @ factor
-        return outputs + drawn.reshape(outputs.shape)
+        shares = rng.random((len(latents), 1), dtype=np.float32)
+        return outputs + (shares * drawn).reshape(outputs.shape)
 
     return decoded_fully
 

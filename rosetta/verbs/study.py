@@ -183,10 +183,10 @@ def _draw(report: StudyReport, folder: Path) -> None:
         mine = {row.name: row for row in report.rows if row.data == data.name and row.unmapped is not None}
         lines: dict[str, list[Reached]] = {}
         for row in mine.values():
-            usual = StudyCell(origin=row.cell.origin, points=row.cell.points)
+            usual = StudyCell(origin=row.cell.origin, points=row.cell.points, residuals=row.cell.residuals)
             if row.cell == usual and row.unmapped is not None and row.cell.points:
-                over = row.unmapped
-                lines.setdefault(row.cell.origin, []).append(Reached(row.cell.points, over.median, over.low, over.high))
+                over, line = row.unmapped, row.cell.origin + " with residuals" * row.cell.residuals
+                lines.setdefault(line, []).append(Reached(row.cell.points, over.median, over.low, over.high))
         without, yardstick = (
             mine[name].unmapped if (name := name_of(cell)) in mine else None for cell in (BASELINE, YARDSTICK)
         )

@@ -26,7 +26,8 @@ def test_a_lab_shares_its_space_with_another(run, lab: Lab, tmp_path: Path):
     epochs = ["--epochs", "30", "--hidden", "64"]
 
     trained = run("train", lab.train, "-o", alice, "--latent-dim", 4, *epochs, "--json").json
-    distilled = run("distill", alice, lab.train, "-o", bundle, *SIGNED, "--terms", "Be kind.", "--json").json
+    words = [*SIGNED, "--terms", "Be kind.", "--origin", "observed"]
+    distilled = run("distill", alice, lab.train, "-o", bundle, *words, "--json").json
     validated = run("validate", bundle, "--json")
     inspected = run("inspect", bundle, "--json").json
     anchored = run("train", lab.bob, "-o", bob, "--anchors", bundle, *epochs, "--json").json
@@ -429,7 +430,7 @@ def test_what_a_user_should_know_is_noted_on_stderr(run, lab: Lab, tmp_path: Pat
 
     raw_data = run("train", tmp_path / "raw.npy", "-o", tmp_path / "raw", "--epochs", 1, "--lr", "1e-6", "--hidden", 4)
     missed = run("train", lab.bob, "-o", tmp_path / "run", *QUICK, "--anchors", lab.observed)
-    disclosed = run("distill", lab.run, lab.train, "-o", tmp_path / "b.h5", *SIGNED)
+    disclosed = run("distill", lab.run, lab.train, "-o", tmp_path / "b.h5", *SIGNED, "--origin", "observed")
     decoded = run("check", lab.run, lab.decoded)
     few = run("compare", f"{lab.observed}::pairs/latents_sd", f"{lab.observed}::pairs/latents")
 

@@ -149,7 +149,13 @@ def test_what_the_sender_should_know_is_noted(lab: Lab, tmp_path: Path):
     notes: list[str] = []
 
     rosetta.distill(
-        lab.run, lab.train, tmp_path / "b.h5", description="made in /home/alice/digits", on_note=notes.append, **SIGNED
+        lab.run,
+        lab.train,
+        tmp_path / "b.h5",
+        origin="observed",
+        description="made in /home/alice/digits",
+        on_note=notes.append,
+        **SIGNED,
     )
 
     assert any(note.startswith("RZ-W206: holds a path, '/home/alice/digits'") for note in notes)
@@ -159,7 +165,7 @@ def test_what_the_sender_should_know_is_noted(lab: Lab, tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"pairs": 10_000}, SelectionError, "10000 pairs were asked for, but there are"),
+        ({"origin": "observed", "pairs": 10_000}, SelectionError, "10000 pairs were asked for, but there are"),
         ({"license": "free"}, UsageError, "'free' is not an SPDX licence expression"),
         ({"creators": []}, UsageError, "creators is ..: tuple should have at least 1 item"),
         ({"title": ""}, UsageError, "title is '': string should have at least 1 character"),
@@ -174,18 +180,18 @@ def test_what_the_sender_should_know_is_noted(lab: Lab, tmp_path: Path):
         ({"origin": "decoded", "members": 4}, UsageError, "counts the items behind an averaged point"),
         ({"origin": "averaged", "mix": 4}, UsageError, "counts the items behind a mixed point"),
         ({"origin": "mixed", "draw": "jitter"}, UsageError, "draws the latents of decoded points"),
-        ({"origin": "mixed", "residuals": True}, UsageError, "--residuals is for decoded points"),
+        ({"origin": "mixed", "residuals": False}, UsageError, "--residuals is for decoded points"),
         ({"origin": "mixed", "reencoding_limit": 2.0}, UsageError, "is for decoded points"),
         ({"origin": "averaged", "members": 800}, SelectionError, "is to have 800 members, but there are 721 items"),
         ({"origin": "public"}, UsageError, "pass them as --points-from"),
         ({"points_from": np.zeros((9, 8, 8))}, UsageError, "--points-from is for --origin public only"),
         ({"origin": "public", "points_from": np.zeros((9, 7))}, IncompatibleError, r"--points-from: the data does not"),
         ({"held_out": np.zeros((9, 7))}, IncompatibleError, r"--held-out: the data does not fit"),
-        ({"store": "uint8"}, UsageError, "would round observed points"),
+        ({"origin": "observed", "store": "uint8"}, UsageError, "would round observed points"),
         ({"dp_delta": 1e-5}, UsageError, "has no effect without --dp-epsilon"),
         ({"origin": "moments", "dp_epsilon": 1.0}, UsageError, "needs --dp-delta too"),
         ({"origin": "decoded", "dp_epsilon": 1.0, "dp_delta": 1e-5}, UsageError, "decoded points cannot have it"),
-        ({"select": "kmean"}, UsageError, "Did you mean 'kmeans'"),
+        ({"origin": "observed", "select": "kmean"}, UsageError, "Did you mean 'kmeans'"),
         ({"axes": ["row"]}, UsageError, "--axes names 1 axes, but an input of shape"),
     ],
 )

@@ -20,32 +20,28 @@ def default_cells() -> tuple[StudyCell, ...]:
         YARDSTICK,
         _cell("decoded", 4096, residuals=True),
         _cell("decoded", 4096),
+        _cell("decoded", 4096, residuals=True, free_dims=8),
         _cell("averaged", 64),
-        _cell("decoded", 4096, residuals=True, tolerance=0.05, free_dims=8),
-        _cell("decoded", 1024, residuals=True),
-        _cell("decoded", 1024),
-        _cell("mixed", 1024),
         _cell("mixed", 4096),
         _cell("moments", 4096),
-        _cell("averaged", 256),
+        _cell("decoded", 1024, residuals=True),
         _cell("decoded", 8192, residuals=True),
+        _cell("averaged", 256),
         _cell("decoded", 4096, residuals=True, tolerance=0.05),
         _cell("decoded", 4096, residuals=True, tolerance=0.1),
-        _cell("decoded", 4096, residuals=True, free_dims=8),
+        _cell("decoded", 4096, residuals=True, decoder_weight=0.3),
         _cell("decoded", 256, residuals=True),
+        _cell("decoded", 1024),
+        _cell("mixed", 1024),
         _cell("moments", 1024),
         _cell("public", 1024),
-        _cell("decoded", 4096, tolerance=0.05),
-        _cell("decoded", 4096, tolerance=0.10),
-        _cell("decoded", 4096, free_dims=8),
-        _cell("decoded", 4096, tolerance=0.05, free_dims=8),
-        _cell("decoded", 4096, decoder_weight=0.3),
-        *(_cell("decoded", 1024, draw=draw) for draw in ("mixture", "jitter", "centroids", "boundary")),
+        _cell("decoded", 4096, residuals=True, tolerance=0.05, free_dims=8),
+        *(_cell("decoded", 1024, draw=draw, residuals=True) for draw in ("mixture", "jitter", "centroids", "boundary")),
         _cell("mixed", 4096, mix=10),
-        _cell("mixed", 1024, mix=10),
         _cell("mixed", 1024, mix=2),
         _cell("mixed", 4096, mix=2),
-        *(_cell("decoded", 1024, tolerance=tolerance) for tolerance in (0.05, 0.10)),
+        _cell("decoded", 64, residuals=True),
+        _cell("decoded", 512, residuals=True),
     )
     grid = (_cell(origin, number) for number, origin in product((256, 4096, 512, 1024, 64, 16, 8192), ORIGINS))
     return tuple(dict.fromkeys((*telling, *grid)))
@@ -83,7 +79,7 @@ def bundle_name(cell: StudyCell) -> str:
 
 def points_of(cell: StudyCell) -> dict[str, Any]:
     """Return the cell's points as settings of a distillation; no check pairs, which would be points as well."""
-    ways = {"draw": cell.draw, "mix": cell.mix, "residuals": cell.residuals or None}
+    ways = {"draw": cell.draw, "mix": cell.mix, "residuals": cell.residuals if cell.origin == "decoded" else None}
     return {"origin": cell.origin, "pairs": cell.points, "checks": 0} | {k: v for k, v in ways.items() if v is not None}
 
 
