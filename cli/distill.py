@@ -226,8 +226,13 @@ def _show(report: DistillReport) -> None:
             ))  # fmt: skip
     for account in report.privacy:
         lines.append((f"{account.origin} points", f"({account.epsilon:g}, {account.delta:g})-differentially private"))
-    facts([*lines, ("next", f"rosetta validate {report.bundle}")])
-    typer.echo("\nWhat the points reveal (rosetta audit tells more):")
+    for test in report.audit.membership:
+        lines.append((
+            f"membership by {test.attack}",
+            f"advantage over guessing {test.advantage:.3f} (95 %: {test.low:.3f} to {test.high:.3f})",
+        ))  # fmt: skip
+    facts(lines)
+    typer.echo("\nWhat the points reveal:")
     table(
         ("", "points", "copies", "near copies", "nearest item¹", "verdict"),
         [
@@ -243,3 +248,6 @@ def _show(report: DistillReport) -> None:
     )
     if report.privacy:
         typer.echo(report.privacy[0].statement)
+    typer.echo(
+        f"\nNext: rosetta audit {report.bundle} --data … --page audit.html, and rosetta validate {report.bundle}"
+    )

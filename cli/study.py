@@ -79,7 +79,7 @@ def origins(
             device=device.value,
             on_progress=_show_progress,
         )
-        emit(report, as_json=json, text=lambda: _show(report))
+        emit(report, as_json=json, text=lambda: _show(report, quick=quick))
 
 
 def _named(data: list[str] | None) -> dict[str, Any] | None:
@@ -106,7 +106,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _show(report: StudyReport) -> None:
+def _show(report: StudyReport, *, quick: bool) -> None:
     from rosetta.verbs.studies.table import HEADER, cells_of, outcome
 
     for data in report.data:
@@ -118,4 +118,6 @@ def _show(report: StudyReport) -> None:
             if row.impossible is not None:
                 typer.echo(" ".join(cells_of(row)[:2]))
     typer.echo("\n".join(outcome(report.data, report.rows)))
+    if quick:
+        typer.echo("\nA quick study has too few items and epochs to rank origins by: leave --quick out for that.")
     typer.echo(f"\nTables and picture: {report.folder}/")

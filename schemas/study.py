@@ -11,7 +11,8 @@ from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256,
 from rosetta.schemas.run import PositiveFloat, Sizes
 
 Draw = Literal["moments", "mixture", "jitter", "centroids", "boundary"]
-StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+StudyName = Annotated[str, Field(pattern=f"^{NAME}$")]
 
 
 class StudyCell(Record):

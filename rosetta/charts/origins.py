@@ -55,9 +55,10 @@ def origins_chart(panels: list[OriginPanel], path: Path, *, force: bool) -> None
         named |= {label: handle for handle, label in zip(*plot.get_legend_handles_labels(), strict=True)}
     if named:
         figure.legend(
-            list(named.values()), list(named), loc="outside lower center", frameon=False, ncols=4, fontsize=9
+            list(named.values()), list(named), loc="outside lower center", frameon=False, fontsize=9,
+            ncols=min(4, 2 * len(panels)),
         )  # fmt: skip
-    save_chart(plt, figure, path, title="Points that are not data: how tightly they hold a space", force=force)
+    save_chart(plt, figure, path, title="How tightly points hold a space", force=force)
 
 
 def _draw(plot: Any, panel: OriginPanel) -> None:
@@ -82,6 +83,9 @@ def _draw(plot: Any, panel: OriginPanel) -> None:
         if value is not None:
             plot.axhline(value, color=INK, linewidth=1, linestyle=style, label=label)
     plot.set_xlabel("points", fontsize=9.5, color=INK)
+    numbers = [each.n_points for line in panel.lines.values() for each in line]
+    if numbers:
+        plot.set_xlim(min(numbers) / 1.5, max(numbers) * 1.5)  # one number alone has no range of its own
     for axis in (plot.xaxis, plot.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}" if value < 1 else f"{value:,.0f}"))
         axis.set_minor_formatter(NullFormatter())

@@ -51,7 +51,7 @@ def _near_copies(audit: DisclosureAudit) -> str:
     meaning = "Points much nearer to one item than that item is to any other."
     if audit.near_copies_by_chance is None:
         return meaning
-    return f"{meaning} Of new items of this kind, {100 * audit.near_copies_by_chance:.2g} % would be so by chance."
+    return f"{meaning} Of new items of this kind, {100 * audit.near_copies_by_chance:.3g} % would be so by chance."
 
 
 def membership(test: MembershipTest) -> str:

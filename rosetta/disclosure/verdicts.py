@@ -71,7 +71,7 @@ def _near_copies(found: Findings) -> list[str]:
         return []
     chance = found.spacing.chance
     by_chance = (
-        "" if chance is None else f"; of new items of this kind, {100 * chance:.2g} % would be so near by chance"
+        "" if chance is None else f"; of new items of this kind, {100 * chance:.3g} % would be so near by chance"
     )
     return [
         f"{_of(found.n_near_copies, found.n_points)} nearer to an item than half that item's own distance to its "
@@ -98,7 +98,7 @@ def _within(found: Findings) -> str:
     share = (found.spacing.own < CLOSE_RATIO * found.spacing.typical).mean()
     return (
         f"{_of(_n_close(found), found.n_points)} within {CLOSE_RATIO:g} typical distances of an item, and no copy; "
-        f"{100 * share:.2g} % of the items are so near to another item"
+        f"{100 * share:.3g} % of the items are so near to another item"
     )
 
 
@@ -141,10 +141,12 @@ def _looked_at(found: Findings) -> tuple[str, ...]:
     low, middle = float(found.ratios.min()), float(np.median(found.ratios))
     reasons = [f"the nearest point is {low:.2f} typical distances from an item, the median one {middle:.2f}"]
     if found.spacing.typical == 0:
-        reasons.append("all items looked at are equal: there is no typical distance, and distances stand as they are")
+        reasons.append(
+            "every item looked at has an equal one: there is no typical distance, and distances stand as they are"
+        )
     elif found.spacing.has_many_duplicates:
         reasons.append("most items come up more than once: the typical distance is the median of those above 0")
-    if _n_close(found) and not _nearest(found):
+    if _n_close(found) and not _nearest(found) and not found.n_near_copies:
         reasons.append(f"{_within(found)}, so that this is no more than chance")
     if found.origin in MADE_OF_ITEMS:
         reasons.append(
@@ -152,8 +154,12 @@ def _looked_at(found: Findings) -> tuple[str, ...]:
             else f"at least {found.members:,} items are behind each point"
         )  # fmt: skip
     reasons += _demixing_failed(found.demixing)
-    hardly = [test for test in found.tests if test.low <= CLOSE_ADVANTAGE]
-    reasons += [f"items of the data can hardly be told from others {_how_well(test)}" for test in hardly]
+    if found.origin != "observed":  # of which there is nothing to guess
+        reasons += [
+            f"items of the data can {'hardly' if test.low <= 0 else 'slightly'} be told from others {_how_well(test)}"
+            for test in found.tests
+            if test.low <= CLOSE_ADVANTAGE
+        ]
     if not found.tests:
         reasons.append("whether items of the data can be told from others was not tested: that needs held-out items")
     return tuple(reasons)
@@ -165,7 +171,7 @@ def _demixing_failed(tried: Demixing | None) -> list[str]:
     if not tried.tells:
         return [
             "whether points are mixtures of few items cannot be told for such data: "
-            f"{100 * tried.share_of_controls:.2g} % of points that are none can be written as one"
+            f"{100 * tried.share_of_controls:.3g} % of points that are none can be written as one"
         ]
     if tried.share:
         return []

@@ -49,6 +49,8 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
     try:
         inputs = draw_points(sender, n_points, taken, draw, advice="its latents carry too little")
     except SelectionError as error:
+        if not tally.n_far + tally.n_beyond:
+            raise
         raise SelectionError(f"{error}; {tally.told(recipe.reencoding_limit)}") from error
     ways: Figures = {"draw": recipe.draw, **({"residuals": True} if recipe.residuals else {})}
     return Made(inputs, ways | tally.figures())

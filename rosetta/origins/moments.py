@@ -5,15 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from rosetta.arrays import Array, Floats, flat
+from rosetta.errors import SelectionError
 from rosetta.origins import Made, Recipe, Sender, draw_points, origins
 
+LEAST_ITEMS = 10  # behind the moments
 LARGEST_COVARIANCE = 4096  # features, whose covariance is formed and decomposed
 
 
 @origins.register("moments")
 def moments(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
-    """Draw inputs from N(mean, covariance) of the sender's inputs, clipped to the declared range of values."""
+    """Draw inputs from N(mean, covariance) of the sender's inputs, clipped to the declared range of values.
+
+    Raises
+    ------
+    SelectionError
+        If there are fewer than ten items, or they hardly differ.
+    """
     items = flat(sender.inputs)
+    if len(items) < LEAST_ITEMS:
+        raise SelectionError(
+            f"the moments of {len(items)} items tell of each of them: at least {LEAST_ITEMS} are needed"
+        )
     mean = items.mean(axis=0, dtype=np.float64).astype(np.float32)
     factor = factor_of(items - mean)
 

@@ -136,7 +136,13 @@ def anchors_lie_in_the_space(file: Candidate) -> Iterator[Problem]:
         )
 
 
-@rule("RZ-W213", section="4.4", fix="Train the model longer, or distil with --origin observed.", requires=_NUMBERS)
+@rule(
+    "RZ-W213",
+    section="4.4",
+    fix="Make sure that the data is in the units that the model was trained on; then train it longer, or distil with "
+    "--origin averaged or moments.",
+    requires=_NUMBERS,
+)
 def pairs_span_the_space(file: Candidate) -> Iterator[Problem]:
     """The latents of the pairs have at least a third of the variance of all the sender's latents."""
     covariance = file.bundle.space_covariance

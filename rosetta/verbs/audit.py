@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 from pydantic import JsonValue, ValidationError
 
 from rosetta import preprocessing
@@ -15,6 +16,7 @@ from rosetta.arrays import Array, Floats
 from rosetta.bundle import Bundle
 from rosetta.charts.closest import draw_closest
 from rosetta.disclosure import audit_points
+from rosetta.disclosure.copies import COPY
 from rosetta.disclosure.membership import LEAST_EACH
 from rosetta.disclosure.nearest import Nearest, nearest_items
 from rosetta.disclosure.page import steward_page
@@ -23,10 +25,12 @@ from rosetta.files import check_output, shown, write_small
 from rosetta.schemas.audit import AuditReport, Disclosure, DisclosureAudit, PrivacyAccount
 from rosetta.schemas.policy import Policy
 from rosetta.verbs.closest import can_draw, closest_pairs
-from rosetta.verbs.policies import load_policy, violations
+from rosetta.verbs.policies import included_rows, load_policy, policy_mark, violations
 from rosetta.verbs.prepare import Expected, Features, match_inputs
 from rosetta.verbs.software import versions
 from rosetta.verbs.validate import open_valid
+
+FARTHEST = 10.0  # typical distances of the median point from the items, beyond which these are other data
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,10 @@ def audit(
     items, others = _read(opened, data, held_out, model, features=features, allow_code=allow_code)
     nearest = nearest_items(opened.inputs, items.inputs, on_rows=on_rows)
     found = _audit(opened, items, others, nearest, seed=seed, on_rows=on_rows)
-    broken = () if clauses is None else _violations(opened, found, clauses)
+    _refuse_other_data(found)
+    broken = (
+        () if clauses is None else (*_violations(opened, found, clauses), *_excluded(opened, found, clauses, nearest))
+    )
     report = AuditReport(bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken)
     notes += _notes(opened, found, has_held_out=held_out is not None, has_model=model is not None)
     drawn = draw_closest(closest_pairs(opened, items.inputs, nearest, found)) if wants_pictures else None
@@ -138,6 +145,41 @@ def _audit(
         seed=seed,
         on_rows=on_rows,
     )
+
+
+def _refuse_other_data(found: DisclosureAudit) -> None:
+    """Refuse data that the points cannot come from: figures of it would reassure for nothing."""
+    observed = [entry for entry in found.origins if entry.origin == "observed"]
+    if observed and not observed[0].n_copies:
+        raise IncompatibleError(
+            f"none of the {observed[0].n_points} observed points is an item of the data: the bundle was not made from "
+            "this data, or the data is in other units"
+        )
+    away = min(entry.nearest_ratio_median for entry in found.origins)
+    if away > FARTHEST:
+        raise IncompatibleError(
+            f"the points are {away:.3g} times as far from the data's items as these are from one another: the bundle "
+            "was not made from this data, or the data is in other units, such as 0 to 1 and not 0 to 255"
+        )
+
+
+def _excluded(bundle: Bundle, found: DisclosureAudit, clauses: Policy, nearest: Nearest) -> tuple[str, ...]:
+    """Return what breaks a policy's excluded rows: copies of them, and that nobody promised to leave them out."""
+    if not clauses.excluded_rows:
+        return ()
+    included = included_rows(clauses, found.n_items)
+    copies = nearest.distances <= COPY * found.typical_distance
+    n_copies = int((copies & ~np.isin(nearest.rows, included)).sum())
+    told = bundle.manifest.provenance.disclosure_audit or {}
+    broken = []
+    if n_copies:
+        broken.append(f"excluded_rows: {n_copies:,} points are copies of excluded items")
+    if told.get("policy") != policy_mark(clauses).model_dump(mode="json"):
+        broken.append(
+            "excluded_rows: the bundle does not say that it was made under this policy, so nothing shows that no point "
+            "was made from the excluded items: distil with --policy"
+        )
+    return tuple(broken)
 
 
 def _violations(bundle: Bundle, found: DisclosureAudit, clauses: Policy) -> tuple[str, ...]:

@@ -131,7 +131,10 @@ def _describe_selection(settings: DistillSettings, points: Points, coverage: Cov
         for each in points.counts
     }
     return Selection(
-        method=", ".join(methods.get(each.origin, each.origin) for each in points.counts),
+        method=", ".join(
+            methods.get(name, name) if len(points.figures) == 1 or name not in methods else f"{name} by {methods[name]}"
+            for name in points.figures
+        ),
         seed=settings.seed,
         settings={"pairs": points.n_anchors, "checks": len(points.inputs) - points.n_anchors, "origins": origins},
         coverage=coverage,

@@ -37,6 +37,7 @@ from rosetta.verbs.policies import check_promises, load_policy, policy_mark, vio
 from rosetta.verbs.prepare import Features
 from rosetta.verbs.settings import check_settings
 
+LEAST_SPREAD = 1 / 3  # share of the latents' variance, as RZ-W213 has it
 CLIPPED = 0.1  # share of the decoder's numbers, from which on it is told that they were clipped
 
 
@@ -142,6 +143,7 @@ def distill(
     manifest, arrays, covered = _document(opened, points, latents, sds, disclosure, chosen)
     _check_result(manifest, arrays, on_note)
     _note_points(points, opened, on_note)
+    _note_findings(points, opened, latents, audit, on_note)
     text = write_bundle(path, manifest, arrays, force=force)
     if (signature := signature_path(path)).exists():
         on_note(f"{signature.name} is of the bundle that was replaced: sign the new one with rosetta sign --force")
@@ -256,8 +258,7 @@ def _note_points(points: Points, opened: Opened, on_note: Callable[[str], None])
         if figures.crowds == "neighbourhoods":
             on_note(
                 f"there are more {name} points than {figures.members} items each can give: an item is behind several "
-                "points, and somebody may subtract one from another. Ask for fewer points, or fewer --members, so that "
-                "each has its own"
+                "points, and somebody may subtract one from another. Ask for fewer points, so that each has its own"
             )
     for account in points.accounts:
         if account.delta >= 1 / len(opened.sender.inputs):
@@ -273,3 +274,20 @@ def _note_points(points: Points, opened: Opened, on_note: Callable[[str], None])
         )
     if opened.held_out is None:
         on_note("the audit has no membership test: pass items that the model has not seen with --held-out")
+
+
+def _note_findings(
+    points: Points, opened: Opened, latents: Floats, audit: DisclosureAudit, on_note: Callable[[str], None]
+) -> None:
+    """Say what the audit found where nobody would expect it, and what noise has left."""
+    for entry in audit.origins:
+        if entry.origin != "observed" and entry.verdict != "no item found":
+            on_note(f"the audit of the {entry.origin} points: {entry.verdict}, as {entry.reasons[0]}")
+    spread = float(
+        latents.var(axis=0, dtype=np.float64).sum() / opened.space_latents.var(axis=0, dtype=np.float64).sum()
+    )
+    if points.accounts and spread < LEAST_SPREAD:
+        on_note(
+            f"the points have {spread:.0%} of the variance of the items' latents: the noise has drowned most of the "
+            "space, and few receivers will follow. Allow a larger --dp-epsilon, or take more items"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from rosetta.charts.origins import OriginPanel, Reached, origins_chart
 from rosetta.charts.paper import pyplot
 from rosetta.errors import UsageError
 from rosetta.files import write_small
-from rosetta.schemas.study import CellResult, StudyCell, StudyReport, StudySettings, StudyTraining
+from rosetta.schemas.study import NAME, CellResult, StudyCell, StudyReport, StudySettings, StudyTraining
 from rosetta.training.keeping import Interrupted
 from rosetta.verbs.studies.cells import BASELINE, YARDSTICK, default_cells, name_of, quick_cells
 from rosetta.verbs.studies.folders import Bench, check_folder, discard, open_bench, read_results, write_document
@@ -92,6 +93,11 @@ def study_origins(
     named = dict(data or {BUILT_IN: None})
     if unknown := sorted(given.data.keys() - named.keys()):
         raise UsageError(f"the settings are for data called {', '.join(unknown)}, but there is {', '.join(named)}")
+    for name in named:
+        if not re.fullmatch(NAME, name):
+            raise UsageError(
+                f"--data {name}: expected NAME=FILE.npz, with a name of letters, digits, - and _, such as mine={name}"
+            )
     pyplot()  # say now, not after hours, that matplotlib is missing
     where = resolve_device(device)
     cells = given.cells or (quick_cells() if quick else default_cells())

@@ -148,7 +148,7 @@ def test_data_full_of_duplicates_has_a_typical_distance_and_says_so(items: np.nd
     [equal] = audit(np.ones((5, 3)), np.zeros((30, 3), dtype=np.float32), ("decoded", 5)).origins
 
     assert "most items come up more than once: the typical distance is the median of those above 0" in found.reasons
-    assert any(reason.startswith("all items looked at are equal") for reason in equal.reasons)
+    assert any(reason.startswith("every item looked at has an equal one") for reason in equal.reasons)
 
 
 def test_the_same_seed_gives_the_same_figures(images: np.ndarray, items: np.ndarray):

@@ -82,7 +82,7 @@ def test_the_worst_verdict_stands_first_and_each_origin_has_its_own():
     assert text.index("Verdict: close to items.") < text.index("The file")
     assert text.index("Averaged points") < text.index("Verdict: no item found.") < text.index("Decoded points")
     assert "1 of 20 &lt;points&gt;" in text
-    assert "1.2 % would be so by chance" in text
+    assert "1.23 % would be so by chance" in text
     assert "items behind a point 7" in text
 
 

@@ -13,6 +13,7 @@ import rosetta
 from rosetta.bundle import layout
 from rosetta.charts.closest import as_pictures
 from rosetta.errors import IncompatibleError, MetricError, MissingExtraError, OutputError, UsageError
+from rosetta.sources import read_items
 from rosetta.verbs.audit import audit, members_of
 from tests import builders
 from tests.conftest import SETTINGS, Lab
@@ -172,3 +173,33 @@ def test_pictures_are_told_from_other_inputs(shape: tuple[int, ...], becomes: tu
 
     assert (pictures if pictures is None else pictures.shape[1:]) == becomes
     assert pictures is None or (pictures == 0.5).all()
+
+
+def test_data_that_the_points_cannot_come_from_is_refused(lab: Lab):
+    items = read_items(lab.train)
+
+    with pytest.raises(IncompatibleError, match="none of the 64 observed points is an item of the data"):
+        rosetta.audit(lab.observed, lab.bob)
+    with pytest.raises(IncompatibleError, match="or the data is in other units"):
+        rosetta.audit(lab.decoded, items / 255)
+
+
+def test_excluded_rows_are_looked_for_and_must_have_been_promised(lab: Lab, tmp_path: Path):
+    items = read_items(lab.train)
+    bundle = rosetta.Bundle.open(lab.observed)
+    taken = [i for i, item in enumerate(items) if (bundle.inputs == item).all(axis=(1, 2)).any()][:3]
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f"excluded_rows = {taken}")
+
+    broken = rosetta.audit(lab.observed, lab.train, policy=policy).violations
+    words = {"license": "CC0-1.0", "title": "T", "creators": ["A"]}
+    rosetta.distill(lab.run, lab.train, tmp_path / "b.h5", policy=policy, origin="observed", **words)
+    kept = rosetta.audit(tmp_path / "b.h5", lab.train, policy=policy).violations
+
+    assert len(broken) == 2
+    assert broken[0] == "excluded_rows: 3 points are copies of excluded items"
+    assert "does not say that it was made under this policy" in broken[1]
+    assert kept == ()
+    policy.write_text("excluded_rows = [721]")
+    with pytest.raises(IncompatibleError, match="excludes row 721"):
+        rosetta.audit(lab.observed, lab.train, policy=policy)

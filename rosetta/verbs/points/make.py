@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -56,10 +56,12 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
                 continue
             make = makers.get(portion.origin) or origins.get(portion.origin)
             rng = np.random.default_rng([settings.seed, role, place] if place else [settings.seed, role])
+            given = _items_for(role, sender, portion, settings.seed) if portion.origin == "averaged" else sender
             try:
-                made = make(sender, wanted, rng, points, recipe)
+                made = make(given, wanted, rng, points, recipe)
             except SelectionError as error:
-                raise SelectionError(f"{_WHAT[role]}, {portion.origin}: {error}") from error
+                shared = "" if given is sender else " The items are divided between anchors and check pairs"
+                raise SelectionError(f"{_WHAT[role]}, {portion.origin}: {error}.{shared}") from error
             points = np.concatenate([points, made.inputs])
             stretches.append((portion.origin, wanted))
             figures[portion.origin] = _joined(figures.get(portion.origin, {}), made.figures)
@@ -71,6 +73,17 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
         figures={name: PointFigures(**each) for name, each in figures.items()},  # type: ignore[arg-type]
         accounts=accounts,
     )
+
+
+def _items_for(role: int, sender: Sender, portion: Portion, seed: int) -> Sender:
+    """Return the sender with its items for a role: no averaged item is behind both an anchor and a check."""
+    if not portion.n_checks or not portion.n_anchors:
+        return sender
+    n_items = len(sender.inputs)
+    order = np.random.default_rng([seed, 4]).permutation(n_items)
+    n_first = round(n_items * portion.n_anchors / (portion.n_anchors + portion.n_checks))
+    rows = np.sort(order[n_first:] if role else order[:n_first])
+    return replace(sender, inputs=sender.inputs[rows], latents=sender.latents[rows], latents_sd=sender.latents_sd[rows])
 
 
 def _joined(first: Figures, second: Figures) -> Figures:

@@ -48,6 +48,10 @@ def portions_of(settings: DistillSettings) -> tuple[Portion, ...]:
         if name in counts:
             raise UsageError(f"--origin {name} stands twice: give it once, as {name}=N")
         counts[name] = count
+    if settings.pairs is not None and all("=" in text for text in settings.origin):
+        raise UsageError(
+            f"--pairs {settings.pairs} has no effect where every --origin has its own number: leave it out"
+        )
     total = sum(counts.values())
     if total > MOST_POINTS:
         raise UsageError(f"{total:,} pairs were asked for; a bundle has {MOST_POINTS:,} at most")

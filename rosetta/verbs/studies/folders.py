@@ -56,6 +56,8 @@ def check_folder(folder: Path) -> None:
     is_ours = folder.is_dir() and (any(folder.glob(f"*/{DATA}")) or not any(folder.iterdir()))
     if folder.is_dir() and not is_ours:
         raise OutputError(f"{folder} is there already and holds no study: choose another -o")
+    if folder.exists() and not is_ours:
+        raise OutputError(f"{folder} is there already and is no folder of a study: choose another -o")
     if not is_ours:
         check_output(folder, force=False)
     make_run_folder(folder)

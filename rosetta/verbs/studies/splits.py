@@ -44,7 +44,10 @@ def read_split(name: str, path: str | PathLike[str] | None) -> Split:
     if path is None and name == BUILT_IN:
         return _digits()
     if path is None:
-        raise UsageError(f"--data {name} names no file, and only {BUILT_IN} is built in: write {name}=FILE.npz")
+        raise UsageError(
+            f"--data {name} is no NAME=FILE.npz, and only {BUILT_IN} is built in: write a name before the file, such "
+            "as mine=FILE.npz"
+        )
     if Path(path).suffix != ".npz":
         raise UsageError(f"--data {name}={path}: expected an .npz file, with the arrays {', '.join(_names())}")
     arrays = {each: read_items(f"{path}::{each}") for each in _names()}
