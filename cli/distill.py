@@ -49,7 +49,7 @@ def distill(
         typer.Option(
             min=1,
             help="Anchor pairs, to train with.",
-            show_default="64 observed or averaged, 1024 others",
+            show_default="64 observed, averaged or public, 4096 others",
             rich_help_panel=POINTS,
         ),
     ] = None,

@@ -69,7 +69,7 @@ def _with_residuals(
         outputs = decode(latents)
         drawn = mean + rng.standard_normal((len(latents), len(factor)), dtype=np.float32) @ factor
         shares = rng.random((len(latents), 1), dtype=np.float32)
-        return outputs + (shares * drawn).reshape(outputs.shape)
+        return np.asarray(outputs + (shares * drawn).reshape(outputs.shape))
 
     return decoded_fully
 

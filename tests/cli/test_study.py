@@ -61,7 +61,7 @@ def test_json_is_one_document_and_a_second_call_has_nothing_to_do(data: str, tmp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--data", "mine"], "only digits is built in: write mine=FILE.npz"),
+        (["--data", "mine"], "only digits is built in: write a name before the file"),
         (["--data", "digits", "--data", "digits"], "--data digits is given twice"),
         (["--data", "mine=nowhere.npz"], "there is no file nowhere.npz"),
         (["--config", "nowhere.toml"], "there is no file nowhere.toml"),

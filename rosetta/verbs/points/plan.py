@@ -11,8 +11,8 @@ from rosetta.origins.draws import draws
 from rosetta.schemas.distill import MOST_POINTS, DistillSettings
 from rosetta.selection import selectors
 
-POINTS = {"observed": 64, "averaged": 64}  # anchors, where nobody says how many
-MANY_POINTS = 1024  # the same, of origins that never run out
+POINTS = {"observed": 64, "averaged": 64, "public": 64}  # anchors, where nobody says how many
+MANY_POINTS = 4096  # the same, of origins that hardly run out
 PRIVATE = ("averaged", "moments")  # origins that can be made with differential privacy
 
 # option → the origins that it is for, and what it is there

@@ -21,6 +21,7 @@ def default_cells() -> tuple[StudyCell, ...]:
         _cell("decoded", 4096, residuals=True),
         _cell("decoded", 4096),
         _cell("decoded", 4096, residuals=True, free_dims=8),
+        _cell("decoded", 8192, residuals=True, tolerance=0.02, free_dims=8),
         _cell("averaged", 64),
         _cell("mixed", 4096),
         _cell("moments", 4096),
