@@ -40,8 +40,18 @@ def test_the_guide_names_every_architecture_and_likelihood():
     assert set(re.findall(r"^\| `([a-z][a-z-]+)` \|", TRAINING, flags=re.MULTILINE)) == {*architectures, *LIKELIHOODS}
 
 
-def test_options_that_the_guide_names_exist():
-    commands = typer.main.get_command(app).commands
-    known = {name for command in commands.values() for parameter in command.params for name in parameter.opts}
+@pytest.mark.parametrize("name", ["README.md", "docs/training.md", "docs/points.md", "docs/privacy.md"])
+def test_options_that_a_guide_names_exist(name: str):
+    commands = dict(typer.main.get_command(app).commands)
+    commands |= {f"study {key}": value for key, value in commands["study"].commands.items()}
+    known = {
+        option
+        for command in commands.values()
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    others = {"--help", "--nproc-per-node", "--epsilon"}  # of torchrun, and of an example
 
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TRAINING)) <= known | {"--help", "--nproc-per-node"}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", (ROOT / name).read_text()))
+
+    assert named <= known | others
