@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 POINTS, PRIVACY, WORDS = "Points", "What they reveal", "Words"
 
-Draw = Literal["moments", "mixture", "jitter", "centroids", "boundary"]
-
 
 def distill(
     model: Model,
@@ -72,9 +70,13 @@ def distill(
         int, typer.Option(min=2, help="Items behind an averaged point, at least.", rich_help_panel=POINTS)
     ] = 10,
     mix: Annotated[int, typer.Option(min=2, help="Items in a mixed point.", rich_help_panel=POINTS)] = 3,
-    draw: Annotated[Draw, typer.Option(help="How latents of decoded points are drawn.", rich_help_panel=POINTS)] = (
-        "moments"
-    ),
+    draw: Annotated[
+        str,
+        typer.Option(
+            help="How latents of decoded points are drawn: moments, mixture, jitter, centroids or boundary.",
+            rich_help_panel=POINTS,
+        ),
+    ] = "moments",
     residuals: Annotated[
         bool,
         typer.Option(
