@@ -138,7 +138,7 @@ def test_a_mixed_point_lies_between_as_many_items_as_asked():
     assert made.figures == {"members": 2}
 
 
-@pytest.mark.parametrize("n_items", [8, 4000])  # fewer items than features, and more
+@pytest.mark.parametrize("n_items", [11, 4000])  # fewer items than features, and more
 def test_points_from_moments_have_the_items_moments(n_items: int):
     sender = _sender(n_items, noise=0.5)
 
@@ -260,6 +260,7 @@ def test_public_points_are_chosen_among_those_given():
         ("decoded", 5, {}, {"draw": "momets"}, UsageError, "Did you mean 'moments'"),
         ("decoded", 101, {}, {"draw": "centroids"}, SelectionError, "ask for at most 100 points"),
         ("decoded", 5, {"decode": lambda z: 0 * _decode(z) + 0.5}, {}, SelectionError, "only 1 different inputs"),
+        ("moments", 5, {"inputs": _sender(9).inputs}, {}, SelectionError, "the moments of 9 items tell of each"),
         ("public", 5, {}, {}, UsageError, "pass it with --points-from"),
         ("public", 99, {"public": _sender(60).inputs}, {}, SelectionError, "has 60 different ones left"),
         ("observed", 201, {}, {}, SelectionError, "there are 200 different items"),
