@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue, ValidationError
 
-from rosetta import preprocessing
 from rosetta.arrays import Array, Floats
 from rosetta.bundle import Bundle
 from rosetta.charts.closest import draw_closest
@@ -26,7 +25,7 @@ from rosetta.schemas.audit import AuditReport, Disclosure, DisclosureAudit, Priv
 from rosetta.schemas.policy import Policy
 from rosetta.verbs.closest import can_draw, closest_pairs
 from rosetta.verbs.policies import included_rows, load_policy, policy_mark, violations
-from rosetta.verbs.prepare import Expected, Features, match_inputs
+from rosetta.verbs.prepare import Features, expected_in, match_inputs
 from rosetta.verbs.software import versions
 from rosetta.verbs.validate import open_valid
 
@@ -219,11 +218,7 @@ def _read(
     *, features: Features, allow_code: str | None,
 ) -> tuple[_Items, _Items | None]:  # fmt: skip
     """Return the private and the held-out items as the bundle's encoder sees them, with latents if there is a model."""
-    content = bundle.manifest.content
-    steps = preprocessing.from_records(content.preprocessing, bundle.arrays)
-    expected = Expected(
-        "the bundle", content.input.shape, steps, content.input.feature_names, content.input.value_range
-    )
+    expected = expected_in(bundle)
     encode = None if model is None else _encoder(bundle, Path(model), allow_code)
 
     def read(items: str | Array) -> _Items:

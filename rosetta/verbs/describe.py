@@ -111,7 +111,7 @@ def describe_provenance(
         license=parse_licence(settings.license),
         citation=settings.citation,
         terms_of_use=settings.terms,
-        model=_describe_model(checkpoint),
+        model=_describe_model(checkpoint, is_private=bool(points.accounts)),
         data=DataDescription(description=settings.data_description, n_items=n_items),
         selection=_describe_selection(settings, points, coverage),
         parents=tuple(Parent(content_id=a.content_id, relation="anchored_to") for a in checkpoint.record.anchors),
@@ -141,7 +141,8 @@ def _describe_selection(settings: DistillSettings, points: Points, coverage: Cov
     )
 
 
-def _describe_model(checkpoint: Checkpoint) -> ModelDescription:
+def _describe_model(checkpoint: Checkpoint, *, is_private: bool) -> ModelDescription:
+    """Return what is told of the model; of one whose points are private, no figure that items were measured for."""
     settings, record = checkpoint.config.settings, checkpoint.record
     return ModelDescription(
         architecture=settings.architecture,
@@ -150,5 +151,5 @@ def _describe_model(checkpoint: Checkpoint) -> ModelDescription:
         n_parameters=record.n_parameters,
         weights_sha256=record.weights_sha256,
         training=settings.model_dump(mode="json", exclude_none=True, exclude={"device", "architecture"}),
-        held_out_elbo=record.final.elbo if record.data.n_validation else None,
+        held_out_elbo=record.final.elbo if record.data.n_validation and not is_private else None,
     )

@@ -24,6 +24,7 @@ from rosetta.files import check_output
 from rosetta.metrics.coverage import coverage, nearest_shares
 from rosetta.models.vae import OnRows
 from rosetta.rules import Candidate, run
+from rosetta.rules.meaning import LEAST_SPREAD
 from rosetta.schemas.audit import Disclosure, DisclosureAudit
 from rosetta.schemas.distill import DistillSettings
 from rosetta.schemas.manifest import FORMAT, FORMAT_VERSION, Coverage, Manifest, OriginEntry
@@ -37,7 +38,6 @@ from rosetta.verbs.policies import check_promises, load_policy, policy_mark, vio
 from rosetta.verbs.prepare import Features
 from rosetta.verbs.settings import check_settings
 
-LEAST_SPREAD = 1 / 3  # share of the latents' variance, as RZ-W213 has it
 CLIPPED = 0.1  # share of the decoder's numbers, from which on it is told that they were clipped
 
 
@@ -107,7 +107,8 @@ def distill(
     -----
     Check pairs are made as the anchors are, with random numbers of their own, and no input is in both.
     The manifest holds no path, user or host name, and of the audit aggregate figures only. With ``dp_epsilon``, nothing
-    that is computed from the data without noise is written: no moments of the space, no weights, no coverage, no audit.
+    that is computed from the data without noise is written: no moments of the space, no weights,
+    coverage, audit or held-out ELBO.
     The noise is the system's own: the seed does not repeat it.
     """
     chosen = check_settings(DistillSettings, settings)
@@ -214,8 +215,9 @@ def _document(
         arrays[layout.SPACE_MEAN] = items.mean(axis=0, dtype=np.float64)
         arrays[layout.SPACE_COVARIANCE] = np.atleast_2d(np.cov(items.astype(np.float64), rowvar=False, ddof=0))
     records, stored = preprocessing.to_records(opened.items.steps, layout.step_array)
+    arrays |= stored
     manifest = make_manifest(
-        arrays := {**arrays, **stored},
+        arrays,
         space=describe_space(checkpoint, settings),
         input=describe_input(points.inputs, checkpoint, settings, stored_range=opened.stored_range),
         preprocessing=records,
@@ -283,11 +285,9 @@ def _note_findings(
     for entry in audit.origins:
         if entry.origin != "observed" and entry.verdict != "no item found":
             on_note(f"the audit of the {entry.origin} points: {entry.verdict}, as {entry.reasons[0]}")
-    spread = float(
-        latents.var(axis=0, dtype=np.float64).sum() / opened.space_latents.var(axis=0, dtype=np.float64).sum()
-    )
-    if points.accounts and spread < LEAST_SPREAD:
+    variance, of_items = (float(each.var(axis=0, dtype=np.float64).sum()) for each in (latents, opened.space_latents))
+    if points.accounts and variance < LEAST_SPREAD * of_items:
         on_note(
-            f"the points have {spread:.0%} of the variance of the items' latents: the noise has drowned most of the "
-            "space, and few receivers will follow. Allow a larger --dp-epsilon, or take more items"
+            f"the points have {variance / of_items:.0%} of the variance of the items' latents: the noise has drowned "
+            "most of the space, and few receivers will follow. Allow a larger --dp-epsilon, or take more items"
         )

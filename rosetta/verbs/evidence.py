@@ -7,13 +7,12 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from rosetta import preprocessing
 from rosetta.arrays import Array, Floats
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError
 from rosetta.rules.engine import Evidence
 from rosetta.sources import read_items
-from rosetta.verbs.prepare import Expected, Features, match_inputs
+from rosetta.verbs.prepare import Features, expected_in, match_inputs
 
 
 def evidence_of(
@@ -57,10 +56,6 @@ def _items_of(data: str | Array, features: Features) -> Callable[[Bundle], Array
 
     def items(bundle: Bundle) -> Array:
         """Return the items."""
-        content = bundle.manifest.content
-        steps = preprocessing.from_records(content.preprocessing, bundle.arrays)
-        names, bounds = content.input.feature_names, content.input.value_range
-        expected = Expected("the bundle", content.input.shape, steps, names, bounds)
-        return match_inputs(raw, expected, features=features).inputs
+        return match_inputs(raw, expected_in(bundle), features=features).inputs
 
     return items

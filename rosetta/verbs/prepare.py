@@ -13,6 +13,7 @@ import numpy as np
 
 from rosetta import preprocessing
 from rosetta.arrays import Array
+from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError, SourceError
 from rosetta.models.checkpoint import Checkpoint
 from rosetta.preprocessing import Step
@@ -78,6 +79,13 @@ def expected_by(run: Checkpoint) -> Expected:
     steps = preprocessing.from_records(config.preprocessing, run.step_arrays)
     span = tolerated(config.value_range, config.settings.likelihood)
     return Expected("the run", config.input_shape, steps, config.feature_names, span)
+
+
+def expected_in(bundle: Bundle) -> Expected:
+    """Return what a bundle's latent space expects."""
+    described = bundle.manifest.content.input
+    steps = preprocessing.from_records(bundle.manifest.content.preprocessing, bundle.arrays)
+    return Expected("the bundle", described.shape, steps, described.feature_names, described.value_range)
 
 
 def tolerated(span: tuple[float, float], likelihood: str) -> tuple[float, float]:

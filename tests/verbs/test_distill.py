@@ -380,6 +380,7 @@ def test_private_points_come_with_their_account_and_without_what_would_break_it(
     assert "trained" in told["privacy"][0]["statement"]
     assert set(bundle.arrays) == {"/pairs/inputs", "/pairs/latents", "/pairs/latents_sd", "/pairs/roles"}
     assert bundle.manifest.provenance.selection.coverage is report.coverage is None
+    assert bundle.manifest.provenance.model.held_out_elbo is None
     assert rosetta.validate(tmp_path / "b.h5", model=lab.run).valid
     rosetta.train(lab.bob, tmp_path / "bob", anchors=[tmp_path / "b.h5"], hidden=(16,), epochs=1)
 

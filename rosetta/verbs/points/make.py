@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import cast
 
 import numpy as np
@@ -54,9 +55,11 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
         for place, portion in enumerate(portions):
             if not (wanted := portion.n_checks if role else portion.n_anchors):
                 continue
-            make = makers.get(portion.origin) or origins.get(portion.origin)
             rng = np.random.default_rng([settings.seed, role, place] if place else [settings.seed, role])
-            given = _items_for(role, sender, portion, settings.seed) if portion.origin == "averaged" else sender
+            given = sender
+            if (make := makers.get(portion.origin)) is None:
+                make = origins.get(portion.origin)
+                given = _items_for(role, sender, portion, settings.seed)
             try:
                 made = make(given, wanted, rng, points, recipe)
             except SelectionError as error:
@@ -77,7 +80,7 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
 
 def _items_for(role: int, sender: Sender, portion: Portion, seed: int) -> Sender:
     """Return the sender with its items for a role: no averaged item is behind both an anchor and a check."""
-    if not portion.n_checks or not portion.n_anchors:
+    if portion.origin != "averaged" or not portion.n_checks or not portion.n_anchors:
         return sender
     n_items = len(sender.inputs)
     order = np.random.default_rng([seed, 4]).permutation(n_items)
@@ -99,13 +102,6 @@ def _joined(first: Figures, second: Figures) -> Figures:
 
 
 def _merged(stretches: Sequence[tuple[str, int]]) -> tuple[tuple[OriginName, int], ...]:
-    """Join neighbours of one origin."""
-    merged: list[tuple[str, int]] = []
-    for origin, count in stretches:
-        if merged and merged[-1][0] == origin:
-            merged[-1] = (origin, merged[-1][1] + count)
-        else:
-            merged.append((origin, count))
-    return cast(
-        "tuple[tuple[OriginName, int], ...]", tuple(merged)
-    )  # the audit's and the manifest's records check them
+    """Join neighbours of one origin. The records of audit and manifest check the names."""
+    runs = groupby(stretches, key=lambda stretch: stretch[0])
+    return tuple((cast(OriginName, origin), sum(n for _, n in run)) for origin, run in runs)

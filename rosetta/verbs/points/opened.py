@@ -23,8 +23,6 @@ from rosetta.selection import selectors
 from rosetta.verbs.policies import included_rows
 from rosetta.verbs.prepare import Expected, Features, Prepared, expected_by, match_inputs
 
-_EMPTY: Policy = Policy()
-
 
 @dataclass(frozen=True)
 class Opened:
@@ -73,7 +71,7 @@ def open_sender(
     shared = _matched("--points-from", points_from, expected, features)
     others = _matched("--held-out", held_out, expected, features)
     private, sds = encode_array(checkpoint.model, items.inputs, device=where, on_rows=on_rows)
-    rows = included_rows(policy or _EMPTY, len(private))
+    rows = included_rows(policy or Policy(), len(private))
     span = _stored_range(items.inputs, checkpoint.config.value_range, settings)
 
     def encode(inputs: Array) -> Floats:
