@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,31 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]
+
+class LazyArray(Protocol):
+    """Rows of numbers, in memory or on disk: only what is indexed is read. A NumPy array is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all, (n_rows, …)."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+
+    def __len__(self) -> int:
+        """Return n_rows."""
+
+    def __getitem__(self, rows: Any, /) -> Array:
+        """Return the rows of a slice of step 1, or of row numbers in any order, shape (n, …)."""
+
+
+class Sound(NamedTuple):
+    """A stretch of a recording: what an item is where items differ in length."""
+
+    samples: npt.NDArray[np.float32]  # shape (n_samples,), in units of a 16-bit recording: full scale is 32768
+    rate_hz: float
+
 
 ROWS_A_BLOCK = 4096  # finiteness is checked in blocks, so that no copy of all the data is made
 
@@ -66,6 +92,13 @@ def first_nonfinite_row(array: Array) -> int | None:
         if not finite.all():
             return start + int(finite.argmin())
     return None
+
+
+def row_blocks(array: LazyArray, n_numbers: int = 1 << 22) -> Iterator[tuple[int, Array]]:
+    """Yield the number of the first row and the rows, block by block, each of about `n_numbers` numbers."""
+    n_rows = max(n_numbers // max(math.prod(array.shape[1:]), 1), 1)
+    for start in range(0, len(array), n_rows):
+        yield start, array[start : start + n_rows]
 
 
 def flat(array: Array) -> Array:

@@ -12,13 +12,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NOUNS = (
     "sources", "preprocessing", "models", "objectives", "selection", "origins", "metrics", "bundle", "rules",
-    "training", "programs", "charts", "disclosure", "privacy",
+    "training", "programs", "charts", "disclosure", "privacy", "adapters",
 )  # fmt: skip
 WRITERS = ("rosetta.models.checkpoint", "rosetta.training.checkpoint", "rosetta.training.loggers")
 GROUND = {"errors", "registry", "arrays", "files", "schemas"}
 MAY_ALSO_READ = {
-    "rules": {"bundle", "preprocessing"},
-}  # a rule looks at bundles, and knows the steps there are
+    "rules": {"bundle", "preprocessing"},  # a rule looks at bundles, and knows the steps there are
+    "adapters": {"models", "programs", "preprocessing"},  # our own runs, and the programs that we write, are models too
+}
 
 
 def _layer(module: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,14 +17,14 @@ from rosetta.registry import Registry
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of an array on disk, which are read some at a time, by one thread at a time.
+    """The rows of a source, which are read some at a time, by one thread at a time.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the whole array, (n_rows, …).
+        Of the whole array, (n_rows, …). Of sounds, (n_rows,).
     dtype : dtype
-        Of its numbers, in whatever byte order.
+        Of its numbers, in whatever byte order; object where each row is a `rosetta.arrays.Sound`.
     piece : int
         Rows that are stored together: to read one of them is to read them all. All rows, where the array can only
         be read whole.
@@ -33,6 +33,16 @@ class Rows:
         file. It raises SourceError if the file can no longer be read, or has become shorter.
     close : callable
         Gives the file back.
+    features : tuple of str, optional
+        Names of the numbers of an item, shape (n_rows, n_features), where the source has names for them.
+    not_numbers : mapping of str to str
+        Columns that could be features by their place, but hold no numbers, and what they hold. Whoever does not say
+        which features to take has to say what is to become of them.
+    columns : mapping of str to callable
+        What else is known of each row, such as an AnnData's obs, the columns of a table, an image's folder: a name to
+        what gives its values, shape (n_rows,), numbers or strings, ``""`` or NaN where there is none.
+    n_skipped : int
+        Bad items that were left out on request.
     """
 
     shape: tuple[int, ...]
@@ -40,13 +50,19 @@ class Rows:
     piece: int
     read: Callable[[int, int], Array]
     close: Callable[[], object] = lambda: None
+    features: tuple[str, ...] | None = None
+    not_numbers: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, Callable[[], Array]] = field(default_factory=dict)
+    n_skipped: int = 0
 
 
 class SourceKind(NamedTuple):
-    """How files of one kind are read."""
+    """How files, or folders, of one kind are read."""
 
-    read: Callable[[Path, str | None], Array]  # the whole array of a name
-    rows: Callable[[Path, str | None], Rows] | None = None  # some rows at a time; None if the kind cannot
+    # a path, the name behind ``::`` and whether bad items are left out to the rows
+    open: Callable[[Path, str | None, bool], Rows]
+    read: Callable[[Path, str | None], Array] | None = None  # the whole array of a name, of strings too, if there are
+    is_folder: bool = False  # whether items are the files with this ending in a folder
 
 
 sources: Registry[SourceKind] = Registry("kind of source", "rosetta.sources")

@@ -25,7 +25,7 @@ def read(path: Path, name: str | None) -> Array:
         return np.asarray(dataset[()])
 
 
-def rows(path: Path, name: str | None) -> Rows:
+def rows(path: Path, name: str | None, skip_bad: bool = False) -> Rows:
     """Open the dataset to read its rows; those of one chunk are stored together."""
     with _errors_of(path):
         file = h5py.File(path, "r")
@@ -68,4 +68,4 @@ def _errors_of(path: Path) -> Iterator[None]:
 
 
 for ending in (".h5", ".hdf5"):
-    sources.register(ending)(SourceKind(read, rows))
+    sources.register(ending)(SourceKind(rows, read))

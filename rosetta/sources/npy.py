@@ -29,7 +29,7 @@ def read(path: Path, name: str | None) -> Array:
         ) from error
 
 
-def rows(path: Path, name: str | None) -> Rows:
+def rows(path: Path, name: str | None, skip_bad: bool = False) -> Rows:
     """Open the array to read its rows.
 
     They are read and not mapped: where a mapped file is cut short, the system ends the process.
@@ -73,4 +73,4 @@ class _File:
         return True
 
 
-sources.register(".npy")(SourceKind(read, rows))
+sources.register(".npy")(SourceKind(rows, read))

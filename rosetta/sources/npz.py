@@ -22,7 +22,7 @@ def read(path: Path, name: str | None) -> Array:
         return np.asarray(archive[choose_name(path, name, list(archive.files))])
 
 
-def rows(path: Path, name: str | None) -> Rows:
+def rows(path: Path, name: str | None, skip_bad: bool = False) -> Rows:
     """Read how large the array is; it may be compressed, and is read whole."""
     with _errors_of(path, name), zipfile.ZipFile(path) as archive:
         chosen = choose_name(path, name, [each.removesuffix(".npy") for each in archive.namelist()])
@@ -47,4 +47,4 @@ def _errors_of(path: Path, name: str | None) -> Iterator[None]:
         ) from error
 
 
-sources.register(".npz")(SourceKind(read, rows))
+sources.register(".npz")(SourceKind(rows, read))

@@ -1,0 +1,118 @@
+"""Trained models, whoever trained them, as an encoder and perhaps a decoder. One file for each kind of model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+
+from rosetta.arrays import Array, Floats
+from rosetta.errors import ModelError
+from rosetta.preprocessing import Step
+from rosetta.registry import Registry
+from rosetta.schemas.manifest import ModelDescription, Parent
+
+Spread = Literal["sd", "variance", "log-variance"]
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a model is loaded."""
+
+    device: torch.device
+    allow_code: str | None = None  # the package.module:factory that may be imported for a run's own network
+    allow_pickle: bool = False  # whether pickles, which can run code, may be read
+    decoder: str | None = None  # another program, from latents to inputs
+    spread: Spread | None = None  # what the encoder's second output is; None: it is not looked at
+
+
+@dataclass(frozen=True)
+class SpaceOf:
+    """The latent space that a model is in, where it is known."""
+
+    id: str
+    name: str | None
+    generation: int
+    parents: tuple[Parent, ...]
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A trained model.
+
+    Parameters
+    ----------
+    kind : str
+        What messages call it, such as ``"the run"`` or ``"the TorchScript program"``.
+    encode : callable
+        Preprocessed inputs, float32, shape (n_items, …), of any number from 1 on, to posterior means and standard
+        deviations, float32, shape (n_items, n_dims) each; None for the second where the model gives none. Always the
+        means, never samples. It works block by block, and moves what it needs to the model's device.
+    describe : callable
+        Number of latent dimensions to what a manifest says of the model: no path, and digests of the weights only.
+    decode : callable, optional
+        Latents, float32, shape (n_items, n_dims), to expected inputs, float32, shape (n_items, …).
+    input_shape : tuple of int, optional
+        Of one item, where the model says so.
+    steps : sequence of (str, Step), optional
+        Its preprocessing; None where nobody knows it, and the user has to say.
+    feature_names : tuple of str, optional
+        Names of an input's features, in the order that the model takes them.
+    value_range : (float, float), optional
+        That inputs lie in, where the model's data is known.
+    likelihood : str, optional
+        Of our own models: counts have no upper end.
+    space_dims : int, optional
+        The first so many of its dimensions are the space's; None: all.
+    space : SpaceOf, optional
+        Where the model descends from a space. Without it, a bundle begins one.
+    weights_sha256 : str
+        Digest of the weights, or of the file.
+    notes : tuple of str
+        What the user should know, such as that loading it ran code.
+    """
+
+    kind: str
+    encode: Callable[[Array], tuple[Floats, Floats | None]]
+    describe: Callable[[int], ModelDescription]
+    weights_sha256: str
+    decode: Callable[[Floats], Floats] | None = None
+    input_shape: tuple[int, ...] | None = None
+    steps: Sequence[tuple[str, Step]] | None = None
+    feature_names: tuple[str, ...] | None = None
+    value_range: tuple[float, float] | None = None
+    likelihood: str | None = None
+    space_dims: int | None = None
+    space: SpaceOf | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Adapter(NamedTuple):
+    """How models of one kind are recognised and loaded."""
+
+    knows: Callable[[str], bool]  # whether a MODEL, as the user writes it, is of this kind; it looks, but loads nothing
+    open: Callable[[str, Loading], Adapted]
+    means: str  # what is to be written as MODEL, for messages
+
+
+adapters: Registry[Adapter] = Registry("kind of model", "rosetta.adapters")
+
+
+def open_model(model: str, loading: Loading) -> Adapted:
+    """Load the model that `model` names.
+
+    Raises
+    ------
+    ModelError
+        If no adapter knows it, with all that there are, or it cannot be loaded.
+    MissingExtraError
+        If it needs a package that is not installed.
+    """
+    for name in adapters:
+        adapter = adapters.get(name)
+        if adapter.knows(model):
+            return adapter.open(model, loading)
+    kinds = "; ".join(adapters.get(name).means for name in sorted(adapters))
+    raise ModelError(f"{model} is no model that is known here. A model is one of: {kinds}")
