@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .data import takes_source
 from .errors import exit_on_error
-from .options import DATA_HELP, AllowCode, BundlePath, Features, Force, Json, Seed
+from .options import DATA_HELP, AllowCode, AllowPickle, BundlePath, Features, Force, Json, Memory, Seed
 from .render import emit, note, plain, row_progress, table
 
 if TYPE_CHECKING:
     from rosetta.schemas.audit import AuditReport, DisclosureAudit
 
 
+@takes_source
 def audit(
     bundle: BundlePath,
     data: Annotated[
         str, typer.Option(metavar="PRIVATE", help=f"All private items that the bundle was made from. {DATA_HELP}")
     ],
     model: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="The bundle's run: tests membership by latents too.")
+        Path | None, typer.Option(metavar="MODEL", help="The bundle's model: tests membership by latents too.")
     ] = None,
     held_out: Annotated[
         str | None,
@@ -40,6 +42,8 @@ def audit(
     ] = None,
     features: Features = None,
     allow_code: AllowCode = None,
+    allow_pickle: AllowPickle = False,
+    memory: Memory = None,
     seed: Seed = 0,
     force: Force = False,
     json: Json = False,
@@ -63,6 +67,8 @@ def audit(
                 page=page,
                 picture=picture,
                 allow_code=allow_code,
+                allow_pickle=allow_pickle,
+                memory_gib=memory,
                 seed=seed,
                 force=force,
                 on_note=notes.append,

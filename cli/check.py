@@ -9,6 +9,7 @@ import typer
 from .errors import exit_on_error
 from .options import (
     AllowCode,
+    AllowPickle,
     BundlePath,
     Device,
     DeviceOption,
@@ -39,6 +40,7 @@ def check(
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
     allow_code: AllowCode = None,
+    allow_pickle: AllowPickle = False,
     json: Json = False,
 ) -> None:
     """Prove on a bundle's check pairs that MODEL is in its latent space.
@@ -51,8 +53,9 @@ def check(
         trust = trust_options(require_signature, trusted_key, trust_file)
         with row_progress(f"checking {model.name}"):
             report = run(
-                model, bundle, threshold=threshold, seed=seed, device=device.value, allow_code=allow_code, **trust
-            )
+                model, bundle, threshold=threshold, seed=seed, device=device.value, allow_code=allow_code,
+                allow_pickle=allow_pickle, **trust,
+            )  # fmt: skip
         emit(report, as_json=json, text=lambda: _show(report))
         if not {"observed", "public"} & set(report.origins):
             note("these check pairs are not data; real items agree less well than they do")

@@ -6,25 +6,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .data import takes_source
 from .errors import exit_on_error
-from .options import AllowCode, Device, DeviceOption, Features, Json, Seed
+from .options import AllowCode, AllowPickle, Device, DeviceOption, Features, Json, Preprocess, Seed
 from .render import emit, facts, note, row_progress, table
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import CompareReport
 
 
+@takes_source
 def compare(
     a: Annotated[
         str,
-        typer.Argument(metavar="A", help="The reference: a file of latents, or a run folder with --data."),
+        typer.Argument(metavar="A", help="The reference: a file of latents, or a model with --data."),
     ],
     b: Annotated[str, typer.Argument(metavar="B", help="What is compared with it, likewise.")],
-    data: Annotated[str | None, typer.Option(metavar="DATA", help="Items to embed with both run folders.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="DATA", help="Items to embed with both models.")] = None,
     features: Features = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
     allow_code: AllowCode = None,
+    allow_pickle: AllowPickle = False,
+    preprocess: Preprocess = None,
     json: Json = False,
 ) -> None:
     """Say how far B's latents are from A's, on the same items."""
@@ -32,7 +36,10 @@ def compare(
         from rosetta.verbs.compare import compare as run
 
         with row_progress("comparing"):
-            report = run(a, b, data=data, features=features, seed=seed, device=device.value, allow_code=allow_code)
+            report = run(
+                a, b, data=data, features=features, preprocess=preprocess, seed=seed, device=device.value,
+                allow_code=allow_code, allow_pickle=allow_pickle,
+            )  # fmt: skip
         emit(report, as_json=json, text=lambda: _show(report))
         if report.n_items < 2 * len(report.linear_map.singular_values):
             note(f"a linear map can fit {report.n_items} items whatever they are: compare on more")

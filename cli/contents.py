@@ -101,6 +101,20 @@ def _pairs(report: InspectReport) -> Section:
     })  # fmt: skip
 
 
+STEPS = {
+    "channels_first": "from (height, width, channels) to (channels, height, width)",
+    "channels_last": "from (channels, height, width) to (height, width, channels)",
+    "clip": "what lies outside goes to the nearer end",
+    "flatten": "all numbers of an item on one axis",
+    "grey": "0.299 red, 0.587 green and 0.114 blue",
+    "log1p": "the natural logarithm of 1 + x",
+    "normalize_total": "each item's numbers add up to this",
+    "resize": "height and width in pixels, by a triangle filter",
+    "spectrogram": "of a sound: log amplitude, frequency by time, the time stretched",
+    "standardize": "each feature less its mean, over its sd",
+}
+
+
 def _input(described: InputDescription) -> str:
     sides = described.shape
     shape = " × ".join(map(str, sides)) if len(sides) > 1 else counted(math.prod(sides), "number")
@@ -124,8 +138,10 @@ def _step(step: PreprocessingStep) -> Line:
     low, high = step.parameters.get("low"), step.parameters.get("high")
     if step.name == "scale" and isinstance(low, int | float) and isinstance(high, int | float):
         return Line(f"scale({low:g}, {high:g})", f"{low:g} becomes 0, and {high:g} becomes 1")
-    if step.name == "standardize":
-        return Line("standardize", "each feature less its mean, over its sd")
+    if step.name in STEPS:
+        from rosetta.preprocessing import describe_records
+
+        return Line(describe_records([step]), STEPS[step.name])
     arrays = counted(len(step.arrays), "array") if step.arrays else ""
     arguments = ", ".join(filter(None, (settings(step.parameters), arrays)))
     return Line(shorten(step.name, 60) + (f"({arguments})" if arguments else ""))

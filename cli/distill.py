@@ -2,24 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from .dask import dask_executor
+from .data import takes_source
 from .errors import exit_on_error
-from .options import AllowCode, Data, Device, DeviceOption, Features, Force, Json, Model, Seed
+from .options import (
+    DATA_HELP,
+    MODEL_HELP,
+    AllowCode,
+    AllowPickle,
+    Device,
+    DeviceOption,
+    Features,
+    Force,
+    Json,
+    Memory,
+    Preprocess,
+    Seed,
+)
 from .render import emit, facts, note, row_progress, table
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import DistillReport
 
-POINTS, PRIVACY, WORDS = "Points", "What they reveal", "Words"
+MODELS, POINTS, PRIVACY, WORDS, SIZE = "Model", "Points", "What they reveal", "Words", "At size"
+SHOWN_STRATA = 8
 
 
+@takes_source
 def distill(
-    model: Model,
-    data: Data,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Left out with --latents.")],
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False)] = None,
+    *,
+    latents: Annotated[
+        str | None,
+        typer.Option(
+            metavar="Z",
+            help="Posterior means of DATA's items, computed elsewhere: there is no MODEL then.",
+            rich_help_panel=MODELS,
+        ),
+    ] = None,
+    decoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PROGRAM",
+            help="The decoder of a MODEL that is an encoder only: a program from latents to inputs.",
+            rich_help_panel=MODELS,
+        ),
+    ] = None,
+    spread: Annotated[
+        Literal["sd", "variance", "log-variance"] | None,
+        typer.Option(help="What MODEL's second output is, if it gives the posterior's spread.", rich_help_panel=MODELS),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="B.h5", help="The bundle to write.")],
     license: Annotated[
         str,
@@ -38,15 +77,15 @@ def distill(
             metavar="NAME[=N]",
             help="Where points come from: decoded, averaged, mixed, moments, public, or observed (items of DATA). "
             "May be repeated, each with N anchors of it.",
-            show_default="decoded",
+            show_default="decoded; moments without a decoder",
             rich_help_panel=POINTS,
         ),
     ] = None,
     pairs: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            min=1,
-            help="Anchor pairs, to train with.",
+            metavar="N|auto",
+            help="Anchor pairs, to train with; auto doubles observed ones until the coverage hardly improves.",
             show_default="64 observed, averaged or public, 4096 others",
             rich_help_panel=POINTS,
         ),
@@ -61,8 +100,18 @@ def distill(
     select: Annotated[
         str | None,
         typer.Option(
-            help="How observed or public points are chosen: kmeans or random.",
+            help="How observed or public points are chosen: kmeans, minibatch-kmeans, agglomerative, gmm, kmedoids, "
+            "farthest, herding or random.",
             show_default="kmeans",
+            rich_help_panel=POINTS,
+        ),
+    ] = None,
+    stratify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|density",
+            help="Choose observed points from each group alike, so that the rare are there: a column of DATA, a file "
+            "of labels, or layers of density.",
             rich_help_panel=POINTS,
         ),
     ] = None,
@@ -150,6 +199,21 @@ def distill(
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
     allow_code: AllowCode = None,
+    allow_pickle: AllowPickle = False,
+    preprocess: Preprocess = None,
+    memory: Memory = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Encode on the workers of this Dask scheduler.", rich_help_panel=SIZE),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Keep latents beside the output until it is there, and go on from those of an interrupted try.",
+            rich_help_panel=SIZE,
+        ),
+    ] = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -158,12 +222,22 @@ def distill(
         from rosetta.verbs.distill import distill as run
 
         notes: list[str] = []
-        progress = row_progress(f"distilling {model.name}"), row_progress("auditing the points")
-        with progress[0] as on_rows, progress[1] as on_audit:
+        chosen, items = model_and_data(model, data, has_latents=latents is not None)
+        progress = row_progress(f"distilling {output.stem}"), row_progress("auditing the points")
+        with dask_executor(dask) as executor, progress[0] as on_rows, progress[1] as on_audit:
             report = run(
-                model,
-                data,
+                chosen,
+                items,
                 output,
+                latents=latents,
+                decoder=decoder,
+                spread=spread,
+                preprocess=preprocess,
+                allow_pickle=allow_pickle,
+                memory_gib=memory,
+                executor=executor,
+                resume=resume,
+                stratify=stratify,
                 points_from=points_from,
                 held_out=held_out,
                 policy=policy,
@@ -171,7 +245,7 @@ def distill(
                 title=title,
                 creators=creator,
                 **({"origin": tuple(origin)} if origin else {}),
-                pairs=pairs,
+                pairs=number_of_pairs(pairs),
                 checks=checks,
                 observed_checks=observed_checks,
                 select=select,
@@ -206,6 +280,32 @@ def distill(
         emit(report, as_json=json, text=lambda: _show(report))
 
 
+def model_and_data(model: Path, data: Any, *, has_latents: bool) -> tuple[Path | None, Any]:
+    """Return what the arguments name: with --latents, there is data only."""
+    from rosetta.errors import UsageError
+    from rosetta.sources import Source
+
+    is_given = data.data is not None if isinstance(data, Source) else data is not None
+    if has_latents and is_given:
+        raise UsageError("a model and --latents are both given: write rosetta distill DATA --latents Z, without MODEL")
+    if has_latents:
+        return None, replace(data, data=str(model)) if isinstance(data, Source) else str(model)
+    if not is_given:
+        raise UsageError("DATA is missing: write rosetta distill MODEL DATA, or rosetta distill DATA --latents Z")
+    return model, data
+
+
+def number_of_pairs(text: str | None) -> int | str | None:
+    """Return how many pairs were asked for."""
+    from rosetta.errors import UsageError
+
+    if text is None or text == "auto":
+        return text
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise UsageError(f"--pairs is {text}; expected auto or a number from 1")
+    return int(text)
+
+
 def _show(report: DistillReport) -> None:
     counts = ", ".join(f"{each.n_anchors}+{each.n_checks} {each.origin}" for each in report.origins)
     lines = [
@@ -219,6 +319,16 @@ def _show(report: DistillReport) -> None:
             f"an item is {coverage.quantisation_error:.3f} total standard deviations (RMS) from an anchor, "
             f"{coverage.largest_gap:.3f} at most",
         ))  # fmt: skip
+    if report.n_sampled is not None:
+        lines.append(("chosen from", f"a random sample of {report.n_sampled:,} items, and the nearest of all"))
+    if report.growth:
+        tried = ", ".join(f"{each.quantisation_error:.3f} with {each.n_pairs:,}" for each in report.growth)
+        lines.append(("pairs tried", tried))
+    if report.strata:
+        rarest = sorted(report.strata, key=lambda each: each.n_items)[:SHOWN_STRATA]
+        told = ", ".join(f"{each.n_anchors} of {each.name} ({each.n_items:,} items)" for each in rarest)
+        more = f", … ({len(report.strata)} in all)" if len(report.strata) > len(rarest) else ""
+        lines.append(("strata", f"anchors: {told}{more}"))
     for name, figures in report.figures.items():
         if figures.reencoding_rms is not None:
             lines.append((

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from .data import takes_source
 from .errors import exit_on_error
-from .options import AllowCode, Data, Device, DeviceOption, Features, Force, Json, Model
+from .options import AllowCode, AllowPickle, Data, Device, DeviceOption, Features, Force, Json, Model, Preprocess
 from .render import emit, facts, note, row_progress
 
 AllDims = Annotated[
@@ -16,6 +17,7 @@ AllDims = Annotated[
 ]
 
 
+@takes_source
 def embed(
     model: Model,
     data: Data,
@@ -23,6 +25,8 @@ def embed(
     features: Features = None,
     device: DeviceOption = Device.auto,
     allow_code: AllowCode = None,
+    allow_pickle: AllowPickle = False,
+    preprocess: Preprocess = None,
     all_dims: AllDims = False,
     force: Force = False,
     json: Json = False,
@@ -40,6 +44,8 @@ def embed(
                 features=features,
                 device=device.value,
                 allow_code=allow_code,
+                allow_pickle=allow_pickle,
+                preprocess=preprocess,
                 all_dims=all_dims,
                 force=force,
                 on_rows=on_rows,

@@ -19,10 +19,17 @@ class Device(StrEnum):
     mps = "mps"
 
 
-DATA_HELP = "Items: file.npy, file.npz::name or file.h5::path."
+DATA_HELP = (
+    "Items: .npy, .npz::name, .h5::path, .zarr::path, .csv, .parquet, .arrow (::columns), .h5ad (::layer), a folder of "
+    "images or of .wav, or the URL of one."
+)
+MODEL_HELP = (
+    "A run folder, or another's model: .pt2, TorchScript or .onnx, a pythae or scvi-tools folder, or "
+    "package.module:callable, whose code then runs."
+)
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder, as `rosetta train -o` leaves it.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 BundlePath = Annotated[Path, typer.Argument(metavar="B.h5", help="A bundle.")]
 Features = Annotated[
     str | None,
@@ -34,6 +41,20 @@ AllowCode = Annotated[
         metavar="PACKAGE.MODULE:FACTORY",
         help="Import this code of the run's network. It can do anything: only if you trust it.",
     ),
+]
+AllowPickle = Annotated[
+    bool,
+    typer.Option("--allow-pickle", help="Read a model that is a pickle, which can run any code: only if you trust it."),
+]
+Preprocess = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STEPS", help="What another's model sees of an item, such as 'log1p | standardize': fitted on DATA."
+    ),
+]
+Memory = Annotated[
+    float | None,
+    typer.Option(metavar="GIB", help="Memory for items; what is larger is read in blocks.", show_default="0.5"),
 ]
 Seed = Annotated[
     int,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from .data import takes_source
 from .errors import exit_on_error
 from .options import Data, Features, Force, Json, RequireSignature, TrustedKeys, TrustFile, trust_options
 from .render import emit, facts, note, table, training_progress
@@ -55,6 +56,7 @@ Memory = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
+@takes_source
 @takes_settings()
 def train(
     data: Data,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .data import takes_source
 from .errors import exit_on_error
-from .options import AllowCode, Features, Json, TrustedKeys, TrustFile
+from .options import AllowCode, AllowPickle, Features, Json, TrustedKeys, TrustFile
 from .render import count_progress, plain
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class ReportFormat(StrEnum):
     junit = "junit"
 
 
+@takes_source
 def validate(
     bundles: Annotated[
         list[str], typer.Argument(metavar="B.h5…", help="Bundles; - reads their paths from stdin, one on a line.")
@@ -40,11 +42,12 @@ def validate(
     trusted_key: TrustedKeys = None,
     trust_file: TrustFile = None,
     model: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Your own run: hold the bundle against it as well.")
+        Path | None, typer.Option(metavar="MODEL", help="Your own model: hold the bundle against it as well.")
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="DATA", help="Your own items, the same.")] = None,
     features: Features = None,
     allow_code: AllowCode = None,
+    allow_pickle: AllowPickle = False,
     format: Annotated[ReportFormat, typer.Option(help="What the report is written as.")] = ReportFormat.text,
     json: Json = False,
 ) -> None:
@@ -62,6 +65,7 @@ def validate(
             summary = validate_many(
                 paths, strict=strict, select=select or (), ignore=ignore or (), trusted_keys=trusted_key or (),
                 trust_file=trust_file, model=model, data=data, features=features, allow_code=allow_code,
+                allow_pickle=allow_pickle,
                 on_progress=on_progress,
             )  # fmt: skip
         _render(summary, _format(format, json), is_list=bundles != paths or len(paths) > 1)

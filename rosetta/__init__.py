@@ -2,7 +2,7 @@
 
 ::
 
-    sources → preprocessing → models → embed → distill(selection, origins, disclosure) → bundle
+    sources → preprocessing → adapters → embed → distill(selection, origins, disclosure) → bundle
                                                                                            │
     compare(metrics) ← check ← train(anchors) ← preprocessing ← validate(rules) ←──────────┘
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rosetta.bundle import Bundle
     from rosetta.errors import RosettaError
     from rosetta.objectives.anchors import AnchorLoss
+    from rosetta.sources import Source
     from rosetta.verbs.audit import audit
     from rosetta.verbs.check import check
     from rosetta.verbs.compare import compare
@@ -38,6 +39,7 @@ _HOMES = {
     "AnchorLoss": "rosetta.objectives.anchors",
     "Bundle": "rosetta.bundle",
     "RosettaError": "rosetta.errors",
+    "Source": "rosetta.sources",
     "audit": "rosetta.verbs.audit",
     "check": "rosetta.verbs.check",
     "compare": "rosetta.verbs.compare",
@@ -60,6 +62,7 @@ __all__ = [
     "AnchorLoss",
     "Bundle",
     "RosettaError",
+    "Source",
     "audit",
     "check",
     "compare",

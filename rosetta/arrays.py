@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]
+
 
 class LazyArray(Protocol):
     """Rows of numbers, in memory or on disk: only what is indexed is read. A NumPy array is one."""
@@ -33,6 +35,87 @@ class LazyArray(Protocol):
 
     def __getitem__(self, rows: Any, /) -> Array:
         """Return the rows of a slice of step 1, or of row numbers in any order, shape (n, …)."""
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Some rows of an array, in the order given: a LazyArray of those of another.
+
+    Parameters
+    ----------
+    of : LazyArray, shape (n_rows, …)
+        What is read from.
+    numbers : int array, shape (n_picked,)
+        Which of its rows.
+    """
+
+    of: LazyArray
+    numbers: npt.NDArray[np.intp]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all, (n_picked, …)."""
+        return (len(self.numbers), *self.of.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.of.ndim
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, rows: Any, /) -> Array:
+        """Return the rows of a slice of step 1, or of row numbers in any order."""
+        return self.of[self.numbers[rows]]
+
+
+def picked(array: LazyArray, numbers: npt.NDArray[np.intp]) -> LazyArray:
+    """Return some rows of an array: in memory if it is, else to be read when they are wanted."""
+    return array[numbers] if isinstance(array, np.ndarray) else Picked(array, numbers)
+
+
+@dataclass(frozen=True)
+class Leading:
+    """The first columns of a two-dimensional array: a LazyArray of shape (n_rows, n_columns)."""
+
+    of: LazyArray
+    n_columns: int
+    ndim = 2
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all."""
+        return (len(self.of), self.n_columns)
+
+    def __len__(self) -> int:
+        return len(self.of)
+
+    def __getitem__(self, rows: Any, /) -> Array:
+        """Return rows of a slice of step 1, or of row numbers in any order."""
+        return self.of[rows][:, : self.n_columns]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What is computed from rows when they are wanted: a LazyArray of shape (n_rows, n_columns)."""
+
+    of: LazyArray
+    compute: Callable[[Array], Array]  # rows of that to as many of this
+    n_columns: int
+    ndim = 2
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all."""
+        return (len(self.of), self.n_columns)
+
+    def __len__(self) -> int:
+        return len(self.of)
+
+    def __getitem__(self, rows: Any, /) -> Array:
+        """Return rows of a slice of step 1, or of row numbers in any order."""
+        return self.compute(self.of[rows])
 
 
 class Sound(NamedTuple):

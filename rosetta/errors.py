@@ -45,6 +45,10 @@ class TrainingError(RosettaError):
     """A training that went wrong, such as a loss that is no longer a number."""
 
 
+class WorkerError(RosettaError):
+    """Workers of an executor that cannot do their part, or are gone."""
+
+
 class MissingExtraError(RosettaError):
     """An optional dependency that is not installed."""
 

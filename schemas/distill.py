@@ -20,12 +20,14 @@ class DistillSettings(Record):
     license: Text  # an SPDX expression
     title: Text
     creators: Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]  # NAME[; orcid=…][; affiliation=…]
-    origin: Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(strict=False, min_length=1)] = ("decoded",)
-    # each NAME or NAME=N, with N anchor pairs
-    pairs: Annotated[int, Field(ge=1, le=MOST_POINTS)] | None = None  # anchor pairs of origins without a number
+    # each NAME or NAME=N, with N anchor pairs; None: decoded, or moments if the model has no decoder
+    origin: Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(strict=False, min_length=1)] | None = None
+    # anchor pairs of origins without a number; auto: of observed ones, as many as improve the coverage
+    pairs: Annotated[int, Field(ge=1, le=MOST_POINTS)] | Literal["auto"] | None = None
     checks: Count = 32  # check pairs, beside the anchors, divided among the origins as these are
     observed_checks: Count = 0  # items of the data, as further check pairs
     select: Text | None = None  # None: k-means; for observed and public points
+    stratify: Text | None = None  # a column or source of labels, or density: observed points from each stratum alike
     members: Annotated[int, Field(ge=2)] = 10  # items behind an averaged point, at least
     mix: Annotated[int, Field(ge=2, le=1000)] = 3  # items behind a mixed point
     draw: Text = "moments"  # of the latents of decoded points
@@ -72,3 +74,18 @@ class PointFigures(Record):
     n_dropped_reencoding: Count | None = None
     n_dropped_range: Count | None = None
     clipped_share: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class Growth(Record):
+    """A number of pairs that was tried, and how far items are from the nearest, RMS, in total standard deviations."""
+
+    n_pairs: Positive
+    quantisation_error: Annotated[float, Field(ge=0)]
+
+
+class StratumCount(Record):
+    """How many items a stratum has, and how many observed anchors are of it."""
+
+    name: Text
+    n_items: Count
+    n_anchors: Count

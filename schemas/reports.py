@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from rosetta.schemas.audit import DisclosureAudit, PrivacyAccount
-from rosetta.schemas.distill import OriginCount, PointFigures
+from rosetta.schemas.distill import Growth, OriginCount, PointFigures, StratumCount
 from rosetta.schemas.manifest import Coverage, Manifest, OriginName
-from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Share
+from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Share, Text
 from rosetta.schemas.run import AnchorSource, FinalFigures, RunSet
 from rosetta.schemas.signature import SignedBy
 
@@ -53,6 +53,11 @@ class DistillReport(Record):
     coverage: Coverage | None  # null under differential privacy
     audit: DisclosureAudit
     privacy: tuple[PrivacyAccount, ...]
+    n_sampled: Positive | None = None  # items that the selection saw, where there were too many to see all
+    growth: tuple[Growth, ...] = ()  # the numbers of pairs that --pairs auto tried
+    strata: tuple[StratumCount, ...] = ()  # where points were chosen from strata
+    filled_features: tuple[Text, ...] = ()  # that the data lacks
+    n_skipped: Count = 0  # bad files that were left out
 
 
 class Interval(Record):

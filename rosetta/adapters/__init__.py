@@ -1,4 +1,7 @@
-"""Trained models, whoever trained them, as an encoder and perhaps a decoder. One file for each kind of model."""
+"""Trained models, whoever trained them, as an encoder and perhaps a decoder. One file for each kind of model.
+
+Other distributions add kinds by an entry point in the group ``rosetta.adapters``, an `Adapter`.
+"""
 
 from __future__ import annotations
 
@@ -93,11 +96,15 @@ class Adapter(NamedTuple):
     """How models of one kind are recognised and loaded."""
 
     knows: Callable[[str], bool]  # whether a MODEL, as the user writes it, is of this kind; it looks, but loads nothing
-    open: Callable[[str, Loading], Adapted]
+    load: Callable[[str, Loading], Adapted]
     means: str  # what is to be written as MODEL, for messages
+    load_decoder: Callable[[str, Loading], Callable[[Floats], Floats]] | None = (
+        None  # where it can be another's decoder
+    )
 
 
 adapters: Registry[Adapter] = Registry("kind of model", "rosetta.adapters")
+FALLBACK = "run"  # whose messages say what a folder lacks
 
 
 def open_model(model: str, loading: Loading) -> Adapted:
@@ -113,6 +120,25 @@ def open_model(model: str, loading: Loading) -> Adapted:
     for name in adapters:
         adapter = adapters.get(name)
         if adapter.knows(model):
-            return adapter.open(model, loading)
-    kinds = "; ".join(adapters.get(name).means for name in sorted(adapters))
-    raise ModelError(f"{model} is no model that is known here. A model is one of: {kinds}")
+            return adapter.load(model, loading)
+    try:
+        return adapters.get(FALLBACK).load(model, loading)
+    except ModelError as error:
+        kinds = "; ".join(adapters.get(name).means for name in sorted(adapters) if name != FALLBACK)
+        raise ModelError(f"{error}. Other models are known too: {kinds}") from error
+
+
+def open_decoder(decoder: str, loading: Loading) -> Callable[[Floats], Floats]:
+    """Load what `loading.decoder` names: from latents, float32, shape (n_items, n_dims), to expected inputs.
+
+    Raises
+    ------
+    ModelError, MissingExtraError
+        As `open_model`.
+    """
+    able = [(name, known) for name in adapters if (known := adapters.get(name)).load_decoder is not None]
+    for _, adapter in able:
+        if adapter.load_decoder is not None and adapter.knows(decoder):
+            return adapter.load_decoder(decoder, loading)
+    kinds = "; ".join(adapter.means for _, adapter in sorted(able))
+    raise ModelError(f"{decoder} is no decoder that is known here. A decoder is one of: {kinds}")

@@ -6,20 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from rosetta.arrays import Array, Floats
+from rosetta.arrays import Array, Floats, LazyArray, Picked
 from rosetta.disclosure.copies import Copies, find_copies
 from rosetta.disclosure.demixing import Demixing, demix
 from rosetta.disclosure.membership import LEAST_EACH, Attack, Tests, attack_origins
-from rosetta.disclosure.nearest import (
-    N_SAMPLED,
-    ROWS_A_BLOCK,
-    Nearest,
-    Rows,
-    Spacing,
-    as_rows,
-    nearest_items,
-    spacing_of,
-)
+from rosetta.disclosure.nearest import Nearest, nearest_items
+from rosetta.disclosure.search import Rows
+from rosetta.disclosure.shared import is_among
+from rosetta.disclosure.spacing import Spacing, sample_size, spacing_of
 from rosetta.disclosure.verdicts import ARE_ITEMS, Findings, judge
 from rosetta.errors import MetricError
 from rosetta.schemas.audit import DisclosureAudit, MembershipTest, OriginAudit
@@ -32,11 +26,11 @@ def audit_points(
     inputs: Array,
     latents: Floats,
     stretches: Stretches,
-    items: Array,
+    items: LazyArray,
     *,
-    item_latents: Floats | None = None,
-    held_out: Array | None = None,
-    held_out_latents: Floats | None = None,
+    item_latents: LazyArray | None = None,
+    held_out: LazyArray | None = None,
+    held_out_latents: LazyArray | None = None,
     members: Mapping[str, int] | None = None,
     nearest: Nearest | None = None,
     seed: int = 0,
@@ -53,7 +47,8 @@ def audit_points(
     stretches : sequence of (origin, int)
         Origin and number of rows, in row order; an origin may come up twice.
     items : float32 array, shape (n_items, …)
-        The private items, preprocessed as the inputs are; at least two.
+        The private items, preprocessed as the inputs are; at least two. They, and what follows, may be on disk: they
+        are read a few times from the first to the last, and here and there, in bounded memory.
     item_latents : float array, shape (n_items, n_dims), optional
         What the encoder gives for the items: with `held_out_latents`, membership is tested on latents too.
     held_out : float32 array, shape (n_held_out, …), optional
@@ -77,7 +72,7 @@ def audit_points(
     """
     _check(inputs, latents, stretches, items, held_out)
     n_rows = 0 if nearest is not None else len(inputs)
-    n_all = n_rows + min(len(items), N_SAMPLED)
+    n_all = n_rows + sample_size(len(items))
     if nearest is None:
         nearest = nearest_items(inputs, items, on_rows=lambda done, of: on_rows(done, n_all))
     spacing = spacing_of(items, np.random.default_rng([seed, 0]), on_done=lambda done: on_rows(n_rows + done, n_all))
@@ -107,7 +102,7 @@ def audit_points(
     )
 
 
-def _check(inputs: Array, latents: Floats, stretches: Stretches, items: Array, held_out: Array | None) -> None:
+def _check(inputs: Array, latents: Floats, stretches: Stretches, items: LazyArray, held_out: LazyArray | None) -> None:
     n_rows = sum(n for _, n in stretches)
     if not len(inputs) == len(latents) == n_rows:
         raise MetricError(
@@ -130,15 +125,11 @@ def _rows_of(stretches: Stretches) -> dict[OriginName, Rows]:
     return {origin: np.concatenate(parts) for origin, parts in rows.items()}
 
 
-def _fresh(held_out: Array | None, items: Array) -> Rows | None:
+def _fresh(held_out: LazyArray | None, items: LazyArray) -> Rows | None:
     """Return the rows of the held-out items that are not among the items."""
     if held_out is None:
         return None
-    keys = [row.tobytes() for row in as_rows(held_out) + 0.0]  # no zero has a sign
-    wanted, shared = set(keys), set()
-    for start in range(0, len(items), ROWS_A_BLOCK):
-        shared |= wanted.intersection(row.tobytes() for row in as_rows(items[start : start + ROWS_A_BLOCK]) + 0.0)
-    fresh = np.flatnonzero([key not in shared for key in keys])
+    fresh = np.flatnonzero(~is_among(held_out, items))
     if 2 * len(fresh) < len(held_out):
         raise MetricError(
             f"{len(held_out) - len(fresh):,} of {len(held_out):,} held-out items are items of the data as well: "
@@ -147,14 +138,14 @@ def _fresh(held_out: Array | None, items: Array) -> Rows | None:
     return fresh
 
 
-def _given(inputs: Array | None, latents: Array | None, rows: Rows | None = None) -> dict[Attack, Array]:
+def _given(inputs: LazyArray | None, latents: LazyArray | None, rows: Rows | None = None) -> dict[Attack, LazyArray]:
     """Return what an attack on inputs and one on latents look at, as far as it is there."""
-    both: dict[Attack, Array | None] = {"inputs": inputs, "latents": latents}
-    return {attack: each if rows is None else each[rows] for attack, each in both.items() if each is not None}
+    both: dict[Attack, LazyArray | None] = {"inputs": inputs, "latents": latents}
+    return {attack: each if rows is None else Picked(each, rows) for attack, each in both.items() if each is not None}
 
 
 def _audit_origin(
-    origin: OriginName, points: Array, nearest: Nearest, items: Array, spacing: Spacing,
+    origin: OriginName, points: Array, nearest: Nearest, items: LazyArray, spacing: Spacing,
     *, members: int | None, tests: Sequence[MembershipTest], rng: np.random.Generator,
 ) -> OriginAudit:  # fmt: skip
     copies = find_copies(nearest, spacing, items)
@@ -190,7 +181,7 @@ def _audit_origin(
 
 
 def _demix(
-    points: Array, nearest: Nearest, copies: Copies, items: Array, spacing: Spacing, rng: np.random.Generator
+    points: Array, nearest: Nearest, copies: Copies, items: LazyArray, spacing: Spacing, rng: np.random.Generator
 ) -> Demixing | None:
     rest = np.flatnonzero(~copies.is_copy)
     if not len(rest) or spacing.typical == 0:
@@ -199,8 +190,8 @@ def _demix(
 
 
 def _membership(
-    published: Mapping[Attack, Array], rows: Mapping[OriginName, Rows], items: Mapping[Attack, Array],
-    held_out: Mapping[Attack, Array], *, seed: int,
+    published: Mapping[Attack, Array], rows: Mapping[OriginName, Rows], items: Mapping[Attack, LazyArray],
+    held_out: Mapping[Attack, LazyArray], *, seed: int,
 ) -> list[Tests]:  # fmt: skip
     """Return the tests of each attack for which there is all that it needs."""
     found = []

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rosetta.arrays import Array
-from rosetta.disclosure.nearest import Doubles, Nearest, Rows, Spacing, as_rows, nearest_items, own_distances
+from rosetta.arrays import LazyArray, Picked
+from rosetta.disclosure.nearest import Nearest, nearest_items, own_distances
+from rosetta.disclosure.search import Doubles, Rows
+from rosetta.disclosure.spacing import Spacing
 
 COPY = 0.02  # typical distances: what storage in 256 levels leaves between an item and itself is well below
 NEAR = 0.5  # of an item's own distance to its nearest other one
@@ -25,7 +27,7 @@ class Copies:
     is_of_rare: Flags  # whether the nearest item is a rare one; told where one of the others is; shape (n_points,)
 
 
-def find_copies(nearest: Nearest, spacing: Spacing, items: Array) -> Copies:
+def find_copies(nearest: Nearest, spacing: Spacing, items: LazyArray) -> Copies:
     """Return which points are copies or near copies, and of rare items.
 
     Parameters
@@ -49,19 +51,18 @@ def find_copies(nearest: Nearest, spacing: Spacing, items: Array) -> Copies:
     return Copies(is_copy, is_near, (is_copy | is_near) & (own[place] > spacing.rare_from))
 
 
-def _most_own(rows: Rows, spacing: Spacing, items: Array) -> Doubles:
+def _most_own(rows: Rows, spacing: Spacing, items: LazyArray) -> Doubles:
     """Return no less than the own distances of items, from the sample alone: few then need a look at all items."""
-    known = as_rows(items)
     at = np.searchsorted(spacing.sample, rows).clip(max=len(spacing.sample) - 1)
     in_sample = spacing.sample[at] == rows
     most = np.empty(len(rows))
     most[in_sample] = spacing.own[at[in_sample]]
     if not in_sample.all():
-        most[~in_sample] = nearest_items(known[rows[~in_sample]], known[spacing.sample]).distances
+        most[~in_sample] = nearest_items(items[rows[~in_sample]], Picked(items, spacing.sample)).distances
     return most
 
 
-def _own(rows: Rows, spacing: Spacing, items: Array) -> Doubles:
+def _own(rows: Rows, spacing: Spacing, items: LazyArray) -> Doubles:
     if len(spacing.sample) == len(items):  # the sample is sorted, and holds all
         return spacing.own[rows]
     return own_distances(items, rows)

@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import nnls
 
-from rosetta.arrays import Array
-from rosetta.disclosure.nearest import Doubles, Nearest, Rows, Spacing, as_rows, distances, neighbours
+from rosetta.arrays import Array, LazyArray
+from rosetta.disclosure.directions import best_directions
+from rosetta.disclosure.nearest import Nearest, distances, neighbours
+from rosetta.disclosure.search import Doubles, Rows, Singles, as_rows
+from rosetta.disclosure.spacing import Spacing, drawn_rows
 
 N_TRIED = 200  # points; a share is known to a few per cent then
 N_CONTROLS = 50  # of each kind
+ITEMS_FOR_ALL = 1_000_000  # of more items, fewer points are tried: a round is a look at every item for every point
 N_ATOMS = 8  # items of a mixture at most
 N_NEW = 32  # items that a round adds before it keeps the best
 N_ROUNDS = 10
 REST = 0.02  # typical distances: half-way between rounding, and the least rest that points of another kind leave
 CONTROLS_FOUND = 0.02  # beyond this share of controls that are "mixtures" too, the attack tells nothing
 N_AVERAGED = 30  # items behind a control that is an average
-ITEMS_A_BLOCK = 1 << 16
 MOST_LEVELS = 256  # of numbers stored as 8 bits
-
-Singles = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Demixing:
         return self.share_of_controls <= CONTROLS_FOUND
 
 
-def demix(points: Array, nearest: Nearest, items: Array, spacing: Spacing, rng: np.random.Generator) -> Demixing:
+def demix(points: Array, nearest: Nearest, items: LazyArray, spacing: Spacing, rng: np.random.Generator) -> Demixing:
     """Try at most 200 points, and 50 items and 50 averages of 30 items as controls.
 
     Parameters
@@ -49,7 +49,7 @@ def demix(points: Array, nearest: Nearest, items: Array, spacing: Spacing, rng: 
     nearest : Nearest
         Their nearest items, to begin with.
     items : float32 array, shape (n_items, …)
-        The private items.
+        The private items, which are read up to ten times.
     spacing : Spacing
         Of the items.
     rng : numpy.random.Generator
@@ -57,29 +57,33 @@ def demix(points: Array, nearest: Nearest, items: Array, spacing: Spacing, rng: 
 
     Notes
     -----
-    An item that is tried as a control is not among the items that it may be mixed of.
+    An item that is tried as a control is not among the items that it may be mixed of. Of more than a million items
+    fewer points and controls are tried, down to a quarter, but each with all items: an attack that never sees the items
+    behind a point finds nothing, and would reassure for nothing.
     """
-    known, published = as_rows(items), as_rows(points)
-    chosen = np.sort(rng.permutation(len(published))[:N_TRIED])
-    tried = published[chosen]
+    published = as_rows(points)
+    chosen = np.sort(rng.permutation(len(published))[: _number(N_TRIED, len(items))])
+    tried, n_controls = published[chosen], _number(N_CONTROLS, len(items))
     enough = max(REST * spacing.typical, 1.5 * rounding(tried))
-    rests = mixture_rests(tried, known, nearest.rows[chosen], enough=enough)
-    return Demixing(len(tried), float((rests < enough).mean()), _share_of_controls(known, spacing, rng, enough))
+    left_out = rng.permutation(spacing.sample[spacing.own > enough])[:n_controls]
+    groups = [drawn_rows(len(items), N_AVERAGED, rng) for _ in range(n_controls)]
+    averages = [as_rows(items[rows]).mean(axis=0, dtype=np.float64).astype(np.float32) for rows in groups]
+    nobody = np.full(max(len(tried), len(averages)), -1)
+    rests = mixture_rests(
+        np.concatenate([tried, as_rows(items[left_out]), averages]),
+        items,
+        np.concatenate([nearest.rows[chosen], neighbours(items, left_out)[:, 0], [rows[0] for rows in groups]]),
+        enough=enough,
+        left_out=np.concatenate([nobody[: len(tried)], left_out, nobody[: len(averages)]]),
+    )
+    # of controls the larger share: left-out items are rugged, averages smooth
+    of_points, *of_controls = np.split(rests < enough, np.cumsum([len(tried), len(left_out)]))
+    return Demixing(len(tried), float(of_points.mean()), max(float(each.mean()) for each in of_controls if len(each)))
 
 
-def _share_of_controls(items: Singles, spacing: Spacing, rng: np.random.Generator, enough: float) -> float:
-    """Return the larger share found among left-out items and averages: the one is rugged, the other smooth."""
-    apart = spacing.sample[spacing.own > enough]
-    left_out = rng.permutation(apart)[:N_CONTROLS]
-    of_items = 0.0
-    if len(left_out):
-        start = neighbours(items, left_out)[:, 0]
-        rests = mixture_rests(items[left_out], items, start, enough=enough, left_out=left_out)
-        of_items = float((rests < enough).mean())
-    groups = [rng.permutation(len(items))[:N_AVERAGED] for _ in range(N_CONTROLS)]
-    averages = np.stack([items[rows].mean(axis=0, dtype=np.float64) for rows in groups]).astype(np.float32)
-    rests = mixture_rests(averages, items, np.array([rows[0] for rows in groups]), enough=enough)
-    return max(of_items, float((rests < enough).mean()))
+def _number(most: int, n_items: int) -> int:
+    """Return how many of at most `most` points are tried."""
+    return max(most * ITEMS_FOR_ALL // max(n_items, ITEMS_FOR_ALL), most // 4)
 
 
 def rounding(points: Singles) -> float:
@@ -94,7 +98,7 @@ def rounding(points: Singles) -> float:
 
 
 def mixture_rests(
-    points: Singles, items: Singles, start: Rows, *, enough: float = 0.0, left_out: Rows | None = None
+    points: Singles, items: LazyArray, start: Rows, *, enough: float = 0.0, left_out: Rows | None = None
 ) -> Doubles:
     """Return how far each point stays from the best mixture that was found, shape (n_points,).
 
@@ -102,14 +106,14 @@ def mixture_rests(
     ----------
     points : float32 array, shape (n_points, n_numbers)
         What may be a mixture.
-    items : float32 array, shape (n_items, n_numbers)
-        What it may be mixed of.
+    items : float32 array, shape (n_items, …)
+        What it may be mixed of, each of n_numbers.
     start : int array, shape (n_points,)
         The row of the item to begin with, such as the nearest.
     enough : float
         A rest below which no better mixture is looked for.
     left_out : int array, shape (n_points,), optional
-        The row of an item that may not be used.
+        The row of an item that may not be used; -1 for none.
 
     Notes
     -----
@@ -118,19 +122,18 @@ def mixture_rests(
     Milenkovic, 2009) with nonnegative least squares.
     """
     atoms = [np.array([row]) for row in start]
-    weights = [np.ones(1) for _ in start]
+    mixed = as_rows(items[start])
     rests = distances(points, items, start)
     active = np.flatnonzero(rests >= enough)
+    forbidden = np.full(len(points), -1) if left_out is None else left_out
     for _ in range(N_ROUNDS):
         if not len(active):
             break
-        mixed = np.stack([weights[i] @ items[atoms[i]] for i in active]).astype(np.float32)
-        forbidden = None if left_out is None else left_out[active]
-        directions = _best_directions(points[active], mixed, items, forbidden)
+        directions = best_directions(points[active], mixed[active], items, N_NEW, forbidden[active])
         going_on = []
         for i, new in zip(active, directions, strict=True):
             before = set(atoms[i].tolist())
-            atoms[i], weights[i], rest = _pursue(points[i], items, np.union1d(atoms[i], new))
+            atoms[i], mixed[i], rest = _pursue(points[i], items, np.union1d(atoms[i], new))
             rests[i] = min(rests[i], rest)
             if rests[i] >= enough and set(atoms[i].tolist()) != before:
                 going_on.append(i)
@@ -138,39 +141,16 @@ def mixture_rests(
     return rests
 
 
-def _best_directions(points: Singles, mixed: Singles, items: Singles, forbidden: Rows | None) -> Rows:
-    """Return the rows of the items that the rest points towards most, shape (n_points, n_new): by cosine."""
-    rest = points - mixed
-    rows, scores = [], []
-    squares = np.einsum("ij,ij->i", mixed, mixed)[:, np.newaxis]
-    for first in range(0, len(items), ITEMS_A_BLOCK):
-        block = items[first : first + ITEMS_A_BLOCK]
-        along = rest @ block.T - np.einsum("ij,ij->i", rest, mixed)[:, np.newaxis]
-        length = np.einsum("ij,ij->i", block, block) - 2 * (mixed @ block.T) + squares
-        along /= np.sqrt(np.maximum(length, 1e-6 * squares + 1e-30))
-        if forbidden is not None:
-            here = np.flatnonzero((forbidden >= first) & (forbidden < first + len(block)))
-            along[here, forbidden[here] - first] = -np.inf
-        best = np.argpartition(-along, min(N_NEW, len(block)) - 1, axis=1)[:, :N_NEW]
-        rows.append(best + first)
-        scores.append(np.take_along_axis(along, best, axis=1))
-    all_rows, all_scores = np.concatenate(rows, axis=1), np.concatenate(scores, axis=1)
-    best = np.argsort(-all_scores, axis=1)[:, :N_NEW]
-    best_rows = np.take_along_axis(all_rows, best, axis=1)
-    if forbidden is not None:  # where there are fewer items than atoms
-        return np.where(best_rows == forbidden[:, np.newaxis], best_rows[:, :1], best_rows)
-    return best_rows
-
-
-def _pursue(point: Singles, items: Singles, rows: Rows) -> tuple[Rows, Doubles, float]:
-    """Return the at most eight items kept, their weights, and the rest of the point."""
-    weights, rest = _weigh(point, items[rows])
+def _pursue(point: Singles, items: LazyArray, rows: Rows) -> tuple[Rows, Doubles, float]:
+    """Return the at most eight items kept, the mixture of them, and the rest of the point."""
+    atoms = as_rows(items[rows])
+    weights, rest = _weigh(point, atoms)
     kept = np.argsort(-weights)[:N_ATOMS]
     kept = kept[weights[kept] > 0]
     if len(kept) < len(rows):
-        rows = rows[kept]
-        weights, rest = _weigh(point, items[rows])
-    return rows, weights, rest
+        rows, atoms = rows[kept], atoms[kept]
+        weights, rest = _weigh(point, atoms)
+    return rows, weights @ atoms, rest
 
 
 def _weigh(point: Singles, atoms: Singles) -> tuple[Doubles, float]:

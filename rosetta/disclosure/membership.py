@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from rosetta.arrays import Array
-from rosetta.disclosure.nearest import Doubles, Rows, nearest_items
+from rosetta.arrays import Array, LazyArray
+from rosetta.disclosure.nearest import nearest_items
+from rosetta.disclosure.search import Doubles, Rows
 from rosetta.schemas.audit import MembershipTest
 from rosetta.schemas.manifest import OriginName
 
@@ -31,8 +32,8 @@ class Tests:
 
 
 def attack_origins(
-    attack: Attack, published: Array, rows: Mapping[OriginName, Rows], items: Array, held_out: Array,
-    rng: np.random.Generator,
+    attack: Attack, published: Array, rows: Mapping[OriginName, Rows], items: LazyArray,
+    held_out: LazyArray, rng: np.random.Generator,
 ) -> Tests:  # fmt: skip
     """Test membership by the distance to the nearest published point.
 

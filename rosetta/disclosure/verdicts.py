@@ -9,7 +9,8 @@ from scipy.stats import binom
 
 from rosetta.disclosure.copies import COPY
 from rosetta.disclosure.demixing import N_ATOMS, Demixing
-from rosetta.disclosure.nearest import Doubles, Spacing
+from rosetta.disclosure.search import Doubles
+from rosetta.disclosure.spacing import Spacing
 from rosetta.schemas.audit import MembershipTest, Verdict
 from rosetta.schemas.manifest import OriginName
 

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from rosetta.arrays import Array, Floats, flat
+from rosetta.arrays import Array, Floats, LazyArray, flat
 from rosetta.errors import SelectionError
 from rosetta.registry import Registry
 
-Selector = Callable[[Floats, int, np.random.Generator], Array]
+
+class Selector(Protocol):
+    """Chooses among items, or other inputs, by their latents."""
+
+    def __call__(
+        self,
+        latents: LazyArray,
+        n_points: int,
+        rng: np.random.Generator,
+        /,
+        *,
+        exclude: Floats | None = None,
+        items: Array | slice | None = None,
+    ) -> Array:
+        """Return row numbers of `latents`, shape (n_points,), all different.
+
+        `exclude` are latents that may not be chosen, shape (n_excluded, n_dims); `items` says which of the sender's
+        items these latents are of, and is None where they are of other inputs.
+        """
+
 
 ROUNDS = 10  # how often what could not be used is drawn anew
 
@@ -20,11 +40,11 @@ ROUNDS = 10  # how often what could not be used is drawn anew
 class Sender:
     """What points can be made from."""
 
-    inputs: Array  # float32, shape (n_items, …)
-    latents: Floats  # posterior means of the inputs, shape (n_items, n_dims)
-    latents_sd: Floats  # posterior standard deviations, shape (n_items, n_dims)
+    inputs: LazyArray  # float32, shape (n_items, …)
+    latents: LazyArray  # posterior means of the inputs, shape (n_items, n_dims)
+    latents_sd: LazyArray | None  # posterior standard deviations, shape (n_items, n_dims); None: the model gives none
     value_range: tuple[float, float]  # that inputs must lie in
-    encode: Callable[[Array], Floats]  # inputs to posterior means, float32
+    encode: Callable[[Array], Floats] | None  # inputs to posterior means, float32; None: there are latents only
     decode: Callable[[Floats], Floats] | None  # latents to expected inputs, float32
     select: Selector  # for origins that choose among items
     store: Callable[[Array], Array]  # inputs to those that the file will hold, float32: rounded, where it stores 8 bits
@@ -51,6 +71,7 @@ class Made:
 
     inputs: Array  # float32, shape (n_points, …), all different
     figures: Figures = field(default_factory=dict)
+    rows: Array | None = None  # numbers of the sender's items that these are, shape (n_points,), where they are items
 
 
 # (sender, number of points, random numbers, inputs that must not come up again, recipe) → points

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.metrics.pairwise import euclidean_distances
+from scipy.sparse import csr_array
 from sklearn.neighbors import NearestNeighbors
 
-from rosetta.arrays import Array, Floats
+from rosetta.arrays import Array, Floats, LazyArray, flat, row_blocks
 from rosetta.errors import SelectionError
 from rosetta.origins import Made, Recipe, Sender, draw_points, origins
+from rosetta.origins.crowds import clusters_of
 
-MANY_CLUSTERS = 512  # beyond, k-means goes over batches
 GROWTH = 4  # a neighbourhood has at most so many times the members that were asked for
+NEIGHBOURS = 200_000  # items that neighbourhoods are made of, at most
+NUMBERS_A_BLOCK = 1 << 22
 
 
 @origins.register("averaged")
@@ -22,6 +25,7 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
     As long as every point can have `recipe.members` items of its own, the items are divided into clusters (k-means, the
     small ones filled up with the nearest items that others can spare), and no item is behind two points. Beyond that,
     a point is the mean of a neighbourhood: a random item with the nearest ones, `recipe.members` to four times as many.
+    Of more than 200,000 items, neighbourhoods are made of 200,000 drawn at random.
 
     Raises
     ------
@@ -39,8 +43,9 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
     if n_points * recipe.members <= n_items:
         labels = clusters_of(sender.latents, n_points, recipe.members, rng)
         sizes = np.bincount(labels, minlength=n_points)
+        means = _cluster_means(sender.inputs, labels, sizes)
         inputs = draw_points(
-            sender, n_points, taken, lambda n: _cluster_means(sender.inputs, labels, sizes)[:n],
+            sender, n_points, taken, lambda n: means[:n],
             advice="clusters of items have the same mean; ask for fewer points",
         )  # fmt: skip
         return Made(inputs, {"members": int(sizes.min()), "crowds": "clusters"})
@@ -51,50 +56,32 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
     return Made(inputs, {"members": recipe.members, "crowds": "neighbourhoods"})
 
 
-def clusters_of(latents: Floats, n_clusters: int, least: int, rng: np.random.Generator) -> Array:
-    """Divide items into clusters of at least `least` members.
-
-    Parameters
-    ----------
-    latents : float array, shape (n_items, n_dims)
-        n_clusters · least must not exceed n_items.
-
-    Returns
-    -------
-    int array, shape (n_items,)
-        The cluster of each item, 0 to n_clusters − 1.
-    """
-    latents = np.ascontiguousarray(latents, dtype=np.float64)
-    make = KMeans if n_clusters <= MANY_CLUSTERS else MiniBatchKMeans
-    found = make(n_clusters, n_init=1, random_state=int(rng.integers(2**31))).fit(latents)
-    labels, centres = found.labels_.astype(np.intp), found.cluster_centers_
-    sizes = np.bincount(labels, minlength=n_clusters)
-    for cluster in np.argsort(sizes, kind="stable"):
-        if sizes[cluster] >= least:
-            continue
-        nearest = np.argsort(euclidean_distances(centres[cluster][None], latents)[0], kind="stable")
-        for item in nearest:
-            if labels[item] != cluster and sizes[labels[item]] > least:
-                sizes[labels[item]] -= 1
-                sizes[cluster] += 1
-                labels[item] = cluster
-                if sizes[cluster] == least:
-                    break
-    return np.asarray(labels)
-
-
-def _cluster_means(inputs: Array, labels: Array, sizes: Array) -> Floats:
-    order = np.argsort(labels, kind="stable")
-    parts = np.split(order, np.cumsum(sizes)[:-1])
-    return np.stack([inputs[part].mean(axis=0, dtype=np.float64) for part in parts]).astype(np.float32)
+def _cluster_means(inputs: LazyArray, labels: Array, sizes: Array) -> Floats:
+    """Return the mean inputs of each cluster, shape (n_clusters, …), in one pass over the inputs."""
+    total = np.zeros((len(sizes), math.prod(inputs.shape[1:])))
+    for start, block in row_blocks(inputs):
+        here = labels[start : start + len(block)]
+        membership = csr_array((np.ones(len(here)), (here, np.arange(len(here)))), shape=(len(sizes), len(here)))
+        total += membership @ flat(block).astype(np.float64)
+    means = (total / sizes[:, np.newaxis]).astype(np.float32)
+    return means.reshape(len(sizes), *inputs.shape[1:])
 
 
 def _neighbourhood_means(sender: Sender, n_points: int, least: int, rng: np.random.Generator) -> Floats:
     n_items = len(sender.inputs)
-    centres = rng.permutation(n_items)[:n_points]
+    n_pool = min(max(NEIGHBOURS, n_points, GROWTH * least), n_items)
+    pool = np.arange(n_items) if n_pool == n_items else np.sort(rng.permutation(n_items)[:n_pool])
+    centres = rng.permutation(n_pool)[:n_points]
     sizes = rng.integers(least, min(GROWTH * least, n_items) + 1, size=n_points)
-    neighbours = NearestNeighbors(n_neighbors=int(sizes.max())).fit(sender.latents)
-    near = neighbours.kneighbors(sender.latents[centres], return_distance=False)
-    pairs = zip(near, sizes, strict=True)
-    means = [sender.inputs[row[:size]].mean(axis=0, dtype=np.float64) for row, size in pairs]
+    latents = sender.latents[pool]
+    neighbours = NearestNeighbors(n_neighbors=int(sizes.max())).fit(latents)
+    near = neighbours.kneighbors(latents[centres], return_distance=False)
+    means = [_mean_of(sender.inputs, pool[row[:size]]) for row, size in zip(near, sizes, strict=True)]
     return np.stack(means).astype(np.float32)
+
+
+def _mean_of(inputs: LazyArray, rows: Array) -> Floats:
+    """Return the mean of the inputs in some rows, float64, few rows at a time."""
+    step = max(NUMBERS_A_BLOCK // max(math.prod(inputs.shape[1:]), 1), 1)
+    parts = [rows[start : start + step] for start in range(0, len(rows), step)]
+    return np.asarray(sum(inputs[part].sum(axis=0, dtype=np.float64) for part in parts) / len(rows))

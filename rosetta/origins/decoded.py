@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rosetta.arrays import Array, Floats, flat, total_sd
+from rosetta.arrays import Array, Floats, LazyArray, flat, row_blocks
 from rosetta.errors import SelectionError, UsageError
 from rosetta.origins import Figures, Made, Recipe, Sender, draw_points, origins
 from rosetta.origins.draws import draws
-from rosetta.origins.moments import factor_of
+from rosetta.origins.moments import factor_of, mean_of
 
 RESIDUALS = 4096  # items whose residuals the moments are taken of, at most
 FARTHEST = 1.0  # widths of the declared range that an output may lie beyond it, before the point is dropped
@@ -32,19 +32,22 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
     Raises
     ------
     UsageError
-        If the model has no decoder.
+        If the model has no decoder, or no encoder is given.
     SelectionError
         If ten rounds do not give enough points.
     """
     if sender.decode is None:
         raise UsageError("decoded points need a decoder, and this model has none: take --origin averaged or mixed")
+    if sender.encode is None:
+        raise UsageError("decoded points are labelled by the encoder, and there is none: pass the model that has it")
     next_latents = draws.get(recipe.draw)(sender.latents, sender.latents_sd, rng)
+    encode = sender.encode
     decode = _with_residuals(sender, sender.decode, rng) if recipe.residuals else sender.decode
-    tally = _Tally(total_sd(sender.latents))
+    tally = _Tally(_total_sd(sender.latents))
 
     def draw(n_wanted: int) -> Floats:
         latents = next_latents(n_wanted).astype(np.float32)
-        return tally.kept(sender, decode(latents), latents, limit=recipe.reencoding_limit)
+        return tally.kept(sender, encode, decode(latents), latents, limit=recipe.reencoding_limit)
 
     try:
         inputs = draw_points(sender, n_points, taken, draw, advice="its latents carry too little")
@@ -74,6 +77,13 @@ def _with_residuals(
     return decoded_fully
 
 
+def _total_sd(latents: LazyArray) -> float:
+    """Return the total standard deviation of latents, shape (n_items, n_dims): the root of the trace."""
+    mean = mean_of(latents)
+    squares = sum(float(((block - mean) ** 2).sum()) for _, block in row_blocks(latents))
+    return float(np.sqrt(squares / len(latents)))
+
+
 class _Tally:
     """What became of the decoded points so far."""
 
@@ -82,7 +92,9 @@ class _Tally:
         self.n_kept = self.n_far = self.n_beyond = self.n_clipped = self.n_numbers = 0
         self.squared = 0.0
 
-    def kept(self, sender: Sender, outputs: Floats, latents: Floats, *, limit: float) -> Floats:
+    def kept(
+        self, sender: Sender, encode: Callable[[Array], Floats], outputs: Floats, latents: Floats, *, limit: float
+    ) -> Floats:
         low, high = sender.value_range
         rows = flat(outputs)
         with np.errstate(invalid="ignore"):
@@ -94,7 +106,7 @@ class _Tally:
         stored = sender.store(np.clip(outputs[is_near], low, high).astype(np.float32))
         if not len(stored):
             return stored
-        gap = np.linalg.norm(sender.encode(stored) - latents[is_near], axis=1) / self.scale
+        gap = np.linalg.norm(encode(stored) - latents[is_near], axis=1) / self.scale
         is_true = gap <= limit
         self.n_far += int((~is_true).sum())
         self.n_kept += int(is_true.sum())

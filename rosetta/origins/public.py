@@ -22,6 +22,8 @@ def public(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array
     """
     if sender.public is None:
         raise UsageError("public points come from a file that you may share: pass it with --points-from")
+    if sender.encode is None:
+        raise UsageError("public points need a model that labels them, and there are latents only: give the model")
     inputs = sender.store(np.clip(sender.public, *sender.value_range).astype(np.float32))
     inputs = inputs[new_rows(inputs, taken)]
     if len(inputs) < n_points:

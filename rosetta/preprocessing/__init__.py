@@ -2,55 +2,54 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-from pydantic import JsonValue
 
 from rosetta.arrays import Array
 from rosetta.errors import PreprocessingError
-from rosetta.registry import Registry
+from rosetta.preprocessing.kinds import ItemError, Step, StepKind, fixed, steps
+from rosetta.preprocessing.records import from_records, to_records
+from rosetta.preprocessing.text import agrees, describe, describe_records, parse
 from rosetta.schemas.manifest import PreprocessingStep
 
+__all__ = [
+    "Fitted",
+    "ItemError",
+    "PreprocessingStep",
+    "Step",
+    "StepKind",
+    "agrees",
+    "apply",
+    "blocks_of",
+    "check_result",
+    "describe",
+    "describe_records",
+    "fit",
+    "fit_blocks",
+    "fixed",
+    "from_records",
+    "parse",
+    "steps",
+    "to_records",
+]
 
-class Step(Protocol):
-    """A fitted step."""
-
-    @property
-    def parameters(self) -> Mapping[str, JsonValue]:
-        """Its arguments, as they stand in the manifest."""
-
-    @property
-    def arrays(self) -> Mapping[str, Array]:
-        """What it learned from the sender's data."""
-
-    def __call__(self, inputs: Array) -> Array:
-        """Return preprocessed `inputs`, float32, shape (n_items, …)."""
-
-
-class StepKind(NamedTuple):
-    """How a step comes to be."""
-
-    # from the sender's inputs as blocks of items, each of shape (n_items, …), and the numbers after the step's name
-    fit: Callable[..., Step]
-    restore: Callable[[Mapping[str, Any], Mapping[str, Array]], Step]  # from a manifest's parameters and arrays
-    arguments: tuple[str, ...] = ()  # names of the numbers, its parameters, in the order that they are written in
-    arrays: tuple[str, ...] = ()  # names of what it learns
-
-
-steps: Registry[StepKind] = Registry("preprocessing step", "rosetta.preprocessing")
-
-LARGEST_BLOCK = 1 << 26  # numbers; larger arrays are worked on block by block, for what is made on the way
+LARGEST_BLOCK = 1 << 22  # numbers that a step is fitted to at once
+APPLIED_BLOCK = 1 << 16  # numbers that go through all steps before the next: what is made on the way stays in cache
+SOUND = 1 << 14  # numbers that a sound counts as
 
 Fitted = Sequence[tuple[str, Step]]
-
-_CALL = re.compile(r"\s*([a-z_0-9]+)\s*(?:\(([^()]*)\))?\s*")
 
 
 def fit(text: str, inputs: Array) -> tuple[list[tuple[str, Step]], Array]:
     """Fit the steps that `text` names, such as ``"scale(0, 255) | standardize"``, one after the other.
+
+    Parameters
+    ----------
+    text : str
+        The steps.
+    inputs : array, shape (n_items, …)
+        Raw items: numbers, or objects of `rosetta.arrays.Sound`, shape (n_items,).
 
     Returns
     -------
@@ -84,126 +83,95 @@ def fit_blocks(text: str, blocks: Callable[[], Iterator[Array]]) -> list[tuple[s
     fitted: list[tuple[str, Step]] = []
     for name, numbers in parse(text):
         try:
-            step = steps.get(name).fit((_after(fitted, block) for block in blocks()), *numbers)
+            step = steps.get(name).fit(_before(name, fitted, blocks()), *numbers)
         except ValueError as error:
             raise PreprocessingError(f"the step {name!r} does not work: {error}") from error
         fitted.append((name, step))
     return fitted
 
 
-def parse(text: str) -> list[tuple[str, list[float]]]:
-    """Return the names and numbers of the steps in `text`; none for ``"none"``.
+def _before(name: str, fitted: Fitted, blocks: Iterator[Array]) -> Iterator[Array]:
+    """Yield what the step called `name` is fitted to."""
+    n_done = 0
+    for block in blocks:
+        yield _fit_for(name, apply(fitted, block, first=n_done) if fitted else block)
+        n_done += len(block)
+
+
+def apply(fitted: Fitted, inputs: Array, *, first: int = 0) -> Array:
+    """Return `inputs`, shape (n_items, …), after all the steps, as float32.
+
+    Parameters
+    ----------
+    fitted : sequence of (name, step)
+        The steps.
+    inputs : array, shape (n_items, …)
+        Raw items: numbers, or objects of `rosetta.arrays.Sound`, shape (n_items,).
+    first : int
+        Number of the first item, for messages.
 
     Raises
     ------
     PreprocessingError
-        If the text cannot be read, or a step takes other numbers.
+        If a step refuses the shape or the numbers of what it is given.
     """
-    if text.strip() == "none":
-        return []
-    calls = []
-    for part in text.split("|"):
-        call = _CALL.fullmatch(part)
-        if call is None:
-            raise PreprocessingError(
-                f"cannot read the step {part.strip()!r}: write name or name(number, …), joined by |"
-            )
-        calls.append((call.group(1), _numbers(part, call.group(2) or "", steps.get(call.group(1)))))
-    return calls
-
-
-def _numbers(step: str, text: str, kind: StepKind) -> list[float]:
-    parts = [part.strip() for part in text.split(",")] if text.strip() else []
-    form = f"({', '.join(kind.arguments)})" if kind.arguments else "no arguments"
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError as error:
-        raise PreprocessingError(f"the step {step.strip()!r} takes {form}, as plain numbers") from error
-    if len(numbers) != len(kind.arguments):
-        raise PreprocessingError(f"the step {step.strip()!r} takes {form}, but has {len(numbers)} numbers")
-    return numbers
-
-
-def apply(fitted: Fitted, inputs: Array) -> Array:
-    """Return `inputs`, shape (n_items, …), after all the steps, as float32."""
-    if not fitted or inputs.size <= LARGEST_BLOCK:
-        return np.asarray(_after(fitted, inputs), dtype=np.float32)
-    blocks = blocks_of(inputs)
-    first = _after(fitted, next(blocks))
-    whole = np.empty((len(inputs), *first.shape[1:]), dtype=np.float32)
-    whole[: len(first)], n_done = first, len(first)
+    if not fitted or len(inputs) * _item_size(inputs) <= APPLIED_BLOCK:
+        return _after(fitted, inputs, first)
+    blocks = blocks_of(inputs, APPLIED_BLOCK)
+    done = _after(fitted, next(blocks), first)
+    whole, n_done = np.empty((len(inputs), *done.shape[1:]), dtype=np.float32), len(done)
+    whole[:n_done] = done
     for block in blocks:
-        whole[n_done : n_done + len(block)] = _after(fitted, block)
+        whole[n_done : n_done + len(block)] = _after(fitted, block, first + n_done)
         n_done += len(block)
     return whole
 
 
-def _after(fitted: Fitted, inputs: Array) -> Array:
-    for _, step in fitted:
-        inputs = step(inputs)
+def _after(fitted: Fitted, inputs: Array, first: int) -> Array:
+    try:
+        for name, step in fitted:
+            inputs = step(_fit_for(name, inputs))
+    except ItemError as error:
+        raise ItemError(first + error.row, error.problem) from error
+    if inputs.dtype == object:
+        raise PreprocessingError("inputs are numbers, and these items are sounds: begin with the step spectrogram")
+    return np.asarray(inputs, dtype=np.float32)
+
+
+def _fit_for(name: str, inputs: Array) -> Array:
+    """Return `inputs` unchanged if the step takes what they are."""
+    if inputs.dtype == object and not steps.get(name).takes_sounds:
+        raise PreprocessingError(f"the step {name!r} takes numbers, and these are sounds: begin with spectrogram")
     return inputs
 
 
 def blocks_of(inputs: Array, n_numbers: int = LARGEST_BLOCK) -> Iterator[Array]:
-    """Return blocks of `inputs`, shape (n_items, …), of about `n_numbers` numbers each."""
-    n_rows = max(n_numbers * len(inputs) // max(inputs.size, 1), 1)
+    """Return blocks of `inputs`, shape (n_items, …), of about `n_numbers` numbers each; a sound is 16,384 numbers."""
+    n_rows = max(n_numbers // max(_item_size(inputs), 1), 1)
     return (inputs[start : start + n_rows] for start in range(0, len(inputs), n_rows))
 
 
-def describe(fitted: Iterable[tuple[str, Step]]) -> str:
-    """Return the steps as text, in the form that `fit` reads; ``none`` if there is none."""
-    return _text((name, step.parameters) for name, step in fitted)
+def _item_size(inputs: Array) -> int:
+    return inputs.size // max(len(inputs), 1) * (SOUND if inputs.dtype == object else 1)
 
 
-def describe_records(records: Iterable[PreprocessingStep]) -> str:
-    """Return the steps of a manifest or run as text, as `describe` does."""
-    return _text((record.name, record.parameters) for record in records)
+def check_result(records: Sequence[PreprocessingStep], stored: Mapping[str, Array], shape: tuple[int, ...]) -> None:
+    """Refuse the first step of `records` if it cannot be rebuilt, or cannot give inputs of `shape` with those after it.
 
+    What it gives is known only if the steps after it keep shapes: how many numbers there were before a step that does
+    not is nowhere said.
 
-def _text(named: Iterable[tuple[str, Mapping[str, JsonValue]]]) -> str:
-    parts = []
-    for name, parameters in named:
-        # a JSON object has no order of its own
-        order = steps.get(name).arguments if name in steps else tuple(sorted(parameters))
-        numbers = ", ".join(f"{v:g}" if isinstance(v, int | float) else str(v) for v in map(parameters.get, order))
-        parts.append(f"{name}({numbers})" if numbers else name)
-    return " | ".join(parts) or "none"
-
-
-def to_records(
-    fitted: Iterable[tuple[str, Step]], where: Any
-) -> tuple[tuple[PreprocessingStep, ...], dict[str, Array]]:
-    """Return the steps as records and their arrays by path; `where(number, name)` gives each array's path."""
-    records, stored = [], {}
-    for number, (name, step) in enumerate(fitted):
-        paths = {key: where(number, key) for key in step.arrays}
-        records.append(PreprocessingStep(name=name, parameters=dict(step.parameters), arrays=paths))
-        stored.update({paths[key]: array for key, array in step.arrays.items()})
-    return tuple(records), stored
-
-
-def from_records(records: Iterable[PreprocessingStep], stored: Mapping[str, Array]) -> list[tuple[str, Step]]:
-    """Return the fitted steps of a manifest or run, or raise PreprocessingError if one cannot be rebuilt."""
-    fitted = []
-    for record in records:
-        try:
-            kind = steps.get(record.name)
-            _check_names(record, kind)
-            arrays = {key: stored[path] for key, path in record.arrays.items()}
-            fitted.append((record.name, kind.restore(record.parameters, arrays)))
-        except (KeyError, TypeError, ValueError) as error:
-            raise PreprocessingError(f"the declared step {record.name!r} cannot be rebuilt: {error}") from error
-    return fitted
-
-
-def _check_names(record: PreprocessingStep, kind: StepKind) -> None:
-    """Refuse a step with other parameters or arrays than its kind has: what is left over may have meant something."""
-    for what, found, expected in (
-        ("parameters", set(record.parameters), set(kind.arguments)),
-        ("arrays", set(record.arrays), set(kind.arrays)),
-    ):
-        if found != expected:
-            raise ValueError(f"its {what} are {sorted(found) or 'none'}, expected {sorted(expected) or 'none'}")
-    for name, value in record.parameters.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"its parameter {name} is {value!r}, expected a number")
+    Raises
+    ------
+    PreprocessingError
+        Says what is wrong with the step.
+    """
+    ((name, step),) = from_records(records[:1], stored)
+    if not all(record.name in steps and steps.get(record.name).can_give is None for record in records[1:]):
+        return
+    can_give = steps.get(name).can_give
+    if can_give is not None and not can_give(step, shape):
+        raise PreprocessingError(f"the declared step {name!r} cannot give inputs of shape {shape}")
+    if can_give is None:
+        with np.errstate(all="ignore"):
+            apply([(name, step)], np.zeros((1, *shape), dtype=np.float32))

@@ -69,7 +69,9 @@ class Standardize:
             raise PreprocessingError(
                 f"standardize was fitted on items of shape {self.mean.shape}, not {inputs.shape[1:]}"
             )
-        return ((inputs - self.mean) / self.sd).astype(np.float32)
+        standardized = inputs - self.mean
+        standardized /= self.sd
+        return standardized.astype(np.float32)
 
 
 steps.register("standardize")(StepKind(Standardize.fit, Standardize.restore, arrays=("mean", "sd")))

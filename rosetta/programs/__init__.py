@@ -82,7 +82,7 @@ def write_program(traceable: Traceable, format: str) -> bytes:
         raise
     except Exception as error:  # exporters raise whatever they come across
         raise ModelError(
-            f"this network cannot be written as {format}: {_reason(error)}. It must work for any number of items and "
+            f"this network cannot be written as {format}: {reason(error)}. It must work for any number of items and "
             f"not branch on their values; another --format may do: {', '.join(sorted({*formats} - {format}))}"
         ) from error
 
@@ -124,12 +124,12 @@ def _wrapped(what: str) -> Iterator[None]:
         raise
     except Exception as error:  # as above
         raise ModelError(
-            f"the exported program {what}, so it was not kept: {_reason(error)}. "
+            f"the exported program {what}, so it was not kept: {reason(error)}. "
             "The network must work for any number of items from 1 on"
         ) from error
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Return the kind of an error and the start of its text on one line: exporters write pages."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:400] + ' …' if len(text) > 400 else text}".rstrip(".: ")

@@ -16,7 +16,7 @@ from rosetta.programs import DOCUMENT, Program, ProgramFormat, Traceable, format
 def write(traceable: Traceable) -> bytes:
     """Return the archive; the document is the extra file ``rosetta.json``."""
     buffer = io.BytesIO()
-    with _deprecated():
+    with deprecated():
         # it warns where the program will not be the network
         warnings.simplefilter("error", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         # unchecked, because it is checked afterwards with other items
@@ -29,7 +29,7 @@ def write(traceable: Traceable) -> bytes:
 
 def read(data: bytes) -> Program:
     """Load the archive."""
-    with _deprecated():
+    with deprecated():
         return run_by_torch(torch.jit.load(io.BytesIO(data)))  # type: ignore[no-untyped-call]
 
 
@@ -44,7 +44,7 @@ def _without_source_lines(archive: io.BytesIO) -> bytes:
 
 
 @contextmanager
-def _deprecated() -> Iterator[None]:
+def deprecated() -> Iterator[None]:
     """Use TorchScript without a warning at every step: our help says once that torch deprecates it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is (deprecated|not supported)", DeprecationWarning)

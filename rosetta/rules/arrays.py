@@ -97,9 +97,10 @@ def inputs_are_in_their_range(file: Candidate) -> Iterator[Problem]:
 @rule("RZ-V119", section="5.4", fix=_REMAKE, requires=_NUMBERS)
 def preprocessing_can_be_repeated(file: Candidate) -> Iterator[Problem]:
     """Every preprocessing step is known, its arrays are in the file, and it can be rebuilt from them."""
-    from rosetta.preprocessing import apply, from_records, steps
+    from rosetta.preprocessing import check_result, steps
 
-    for number, step in enumerate(file.manifest.content.preprocessing):
+    declared = file.manifest.content.preprocessing
+    for number, step in enumerate(declared):
         where = f"/manifest#/content/preprocessing/{number}"
         missing = [(name, path) for name, path in step.arrays.items() if path not in file.raw.arrays]
         for name, path in missing:
@@ -111,7 +112,7 @@ def preprocessing_can_be_repeated(file: Candidate) -> Iterator[Problem]:
             yield Problem(f"{where}/name", f"unknown step {step.name!r}; known: {', '.join(sorted(steps))}")
         elif not missing:
             try:
-                apply(from_records([step], file.raw.arrays), file.bundle.inputs[:1])
+                check_result(declared[number:], file.raw.arrays, file.bundle.inputs.shape[1:])
             except PreprocessingError as error:
                 yield Problem(where, str(error))
 

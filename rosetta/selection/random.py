@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from rosetta.arrays import Floats
-from rosetta.selection import Rows, check_n_pairs, selectors
+from rosetta.selection import Rows, selector, selectors
 
 
 @selectors.register("random")
+@selector(gives="rows")
 def random(latents: Floats, n_pairs: int, rng: np.random.Generator) -> Rows:
     """Choose rows at random, without replacement: every prefix is a valid smaller selection.
 
@@ -21,11 +22,5 @@ def random(latents: Floats, n_pairs: int, rng: np.random.Generator) -> Rows:
     -------
     int array, shape (n_pairs,)
         Row numbers.
-
-    Raises
-    ------
-    SelectionError
-        If n_pairs is not between 1 and n_items.
     """
-    check_n_pairs(n_pairs, len(latents))
     return rng.permutation(len(latents))[:n_pairs]

@@ -1,136 +1,144 @@
-"""Where items come from: ``file.npy``, ``file.npz::name``, ``file.h5::path``. One file for each kind."""
+"""Where items come from: files, stores, folders, URLs and objects in memory. One file for each kind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from rosetta.arrays import Array, check_items
+from rosetta.arrays import Array, Sound, check_items
 from rosetta.errors import SourceError
-from rosetta.registry import Registry
+from rosetta.sources.objects import object_rows
+from rosetta.sources.rows import Rows, SourceKind, choose_name, gone, sources
+from rosetta.sources.subsets import chosen_rows, column_of, pick
+
+__all__ = [
+    "Rows",
+    "Source",
+    "SourceKind",
+    "as_source",
+    "choose_name",
+    "column_of",
+    "gone",
+    "open_rows",
+    "pick",
+    "read_array",
+    "read_items",
+    "read_names",
+    "sources",
+]
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of a source, which are read some at a time, by one thread at a time.
+class Source:
+    """Data, which of it, and what to do about its gaps: what the options of the command line say.
 
     Parameters
     ----------
-    shape : tuple of int
-        Of the whole array, (n_rows, …). Of sounds, (n_rows,).
-    dtype : dtype
-        Of its numbers, in whatever byte order; object where each row is a `rosetta.arrays.Sound`.
-    piece : int
-        Rows that are stored together: to read one of them is to read them all. All rows, where the array can only
-        be read whole.
-    read : callable
-        Numbers of the first row and of the one after the last to an array, shape (n_rows, …), that is no view of the
-        file. It raises SourceError if the file can no longer be read, or has become shorter.
-    close : callable
-        Gives the file back.
-    features : tuple of str, optional
-        Names of the numbers of an item, shape (n_rows, n_features), where the source has names for them.
-    not_numbers : mapping of str to str
-        Columns that could be features by their place, but hold no numbers, and what they hold. Whoever does not say
-        which features to take has to say what is to become of them.
-    columns : mapping of str to callable
-        What else is known of each row, such as an AnnData's obs, the columns of a table, an image's folder: a name to
-        what gives its values, shape (n_rows,), numbers or strings, ``""`` or NaN where there is none.
-    n_skipped : int
-        Bad items that were left out on request.
+    data : str, path or object
+        A file or folder, ``FILE::NAME`` for an array in it, an fsspec URL of one; or data in memory: an array, a sparse
+        matrix, a data frame, an AnnData, a torch tensor or Dataset.
+    rows : str, optional
+        ``start:stop:step``, row numbers joined by commas, or a source of row numbers or of one bool a row.
+    where : sequence of str
+        Each ``column=value``. Of one column, any of the values; of several columns, all.
+    skip_bad : bool
+        Leave out files of a folder that cannot be read, and count them.
+    fill_missing : float, optional
+        What stands for features that a latent space expects and the data lacks; they are errors without.
     """
 
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    piece: int
-    read: Callable[[int, int], Array]
-    close: Callable[[], object] = lambda: None
-    features: tuple[str, ...] | None = None
-    not_numbers: Mapping[str, str] = field(default_factory=dict)
-    columns: Mapping[str, Callable[[], Array]] = field(default_factory=dict)
-    n_skipped: int = 0
+    data: Any
+    rows: str | None = None
+    where: Sequence[str] = ()
+    skip_bad: bool = False
+    fill_missing: float | None = None
+
+    def __str__(self) -> str:
+        """Return the data's name, for messages."""
+        return str(self.data) if isinstance(self.data, str | PathLike) else "the data"
 
 
-class SourceKind(NamedTuple):
-    """How files, or folders, of one kind are read."""
-
-    # a path, the name behind ``::`` and whether bad items are left out to the rows
-    open: Callable[[Path, str | None, bool], Rows]
-    read: Callable[[Path, str | None], Array] | None = None  # the whole array of a name, of strings too, if there are
-    is_folder: bool = False  # whether items are the files with this ending in a folder
-
-
-sources: Registry[SourceKind] = Registry("kind of source", "rosetta.sources")
+def as_source(data: Any) -> Source:
+    """Return data of whatever kind as a Source."""
+    return data if isinstance(data, Source) else Source(data)
 
 
 def read_array(source: str) -> Array:
-    """Read the array that `source` names; nothing is ever unpickled.
+    """Read the whole array that `source` names, of numbers or of strings; nothing is ever unpickled.
 
     Parameters
     ----------
     source : str
-        ``PATH.npy``, ``PATH.npz::NAME`` or ``PATH.h5::NAME``. The name may be left out where the file
-        holds one array only.
+        ``PATH.npy``, ``PATH.npz::NAME``, ``PATH.h5::NAME`` or another that the registry knows. The name may be left
+        out where the file holds one array only.
 
     Raises
     ------
     SourceError
-        If the file is missing, a folder, of an unknown kind, damaged, or has no array of that name.
+        If the file is missing, of an unknown kind, damaged, or has no array of that name.
     """
-    path, name, kind = _locate(source)
-    try:
-        return kind.read(path, name)
-    except OSError as error:
-        raise SourceError(f"{path} could not be read ({error.strerror or error})") from error
+    with _located(source) as (path, name, kind):
+        if kind.read is not None:
+            return kind.read(path, name)
+        rows = kind.open(path, name, False)
+        try:
+            return rows.read(0, rows.shape[0])
+        finally:
+            rows.close()
 
 
-def open_rows(source: str | PathLike[str]) -> Rows:
-    """Open the items that `source` names, shape (n_items, …), to be read some rows at a time.
+def open_rows(data: Any) -> Rows:
+    """Open items, shape (n_items, …), to be read some rows at a time.
 
-    The file stays open, and readable if somebody removes or replaces it, until the rows are closed or forgotten.
+    A file stays open, and readable if somebody removes or replaces it, until the rows are closed or forgotten.
+
+    Parameters
+    ----------
+    data : Source or what can be its `data`
+        What is read.
 
     Raises
     ------
     SourceError
-        As `read_array`, and for a shape or kind of numbers that `rosetta.arrays.check_items` refuses. NaN and
-        infinity are not looked for.
+        If there is no such data, it is damaged, or of a shape or kind of numbers that `rosetta.arrays.check_items`
+        refuses. NaN and infinity are not looked for.
     """
-    path, name, kind = _locate(str(source))
+    source = as_source(data)
+    rows = _open_path(source) if isinstance(source.data, str | PathLike) else object_rows(source.data)
     try:
-        rows = _whole(kind.read(path, name)) if kind.rows is None else kind.rows(path, name)
-    except OSError as error:
-        raise SourceError(f"{path} could not be read ({error.strerror or error})") from error
-    dtype = np.dtype(bool) if rows.dtype.kind in "fiub" else rows.dtype
-    try:
+        rows = chosen_rows(rows, source.rows, source.where, source=str(source), read=read_array)
+        if rows.holds_sounds and isinstance(rows.read(0, 1)[0], Sound):
+            return rows
+        dtype = np.dtype(bool) if rows.dtype.kind in "fiub" else rows.dtype
         # all that the check sees is the shape and whether these are numbers: one False stands for all of them
         check_items(np.broadcast_to(np.zeros((), dtype), rows.shape), where=str(source))
-    except SourceError:
+    except BaseException:
         rows.close()
         raise
     return rows
 
 
-def read_items(source: str | PathLike[str] | Array) -> Array:
-    """Read and check items, shape (n_items, …); an array is only checked.
+def read_items(data: Any) -> Array:
+    """Read and check items, shape (n_items, …), all of them; an array is only checked.
 
     Raises
     ------
     SourceError
-        As `read_array`, and for everything that `rosetta.arrays.check_items` refuses.
+        As `open_rows`, and for NaN and infinity.
     """
-    if isinstance(source, str | PathLike):
-        return check_items(read_array(str(source)), where=str(source))
-    if isinstance(source, np.ma.MaskedArray):
-        raise SourceError("the data is a masked array, whose mask would be lost: fill it first, with its .filled()")
+    if isinstance(data, np.ndarray) and not isinstance(data, np.ma.MaskedArray):
+        return check_items(data, where="the data")
+    rows = open_rows(data)
     try:
-        return check_items(np.asarray(source), where="the data")
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise SourceError(f"the data, a {type(source).__name__}, is no array of numbers: {error}") from error
+        return check_items(rows.read(0, rows.shape[0]), where=str(as_source(data)))
+    finally:
+        rows.close()
 
 
 def read_names(source: str) -> tuple[str, ...]:
@@ -156,43 +164,70 @@ def read_names(source: str) -> tuple[str, ...]:
     return names
 
 
-def _locate(source: str) -> tuple[Path, str | None, SourceKind]:
-    """Return the file that `source` names, the array in it, and how to read it."""
-    location, _, name = (source, "", "") if Path(source).is_file() else source.partition("::")
-    path = Path(location)
-    kind = path.suffix.lower()
+def _open_path(source: Source) -> Rows:
+    """Open a file or folder; where it had to be fetched, the copy goes when the rows are closed."""
+    with ExitStack() as held:
+        path, name, kind = held.enter_context(_located(str(source.data)))
+        if source.skip_bad and not kind.is_folder:
+            raise SourceError(f"--skip-bad is for folders of files, and {source} is none: leave it out")
+        rows = kind.open(path, name, source.skip_bad)
+        rest = held.pop_all()
+
+    def close() -> None:
+        rows.close()
+        rest.close()
+
+    return replace(rows, close=close)
+
+
+@contextmanager
+def _located(source: str) -> Iterator[tuple[Path, str | None, SourceKind]]:
+    """Yield the file or folder that `source` names, the array in it, and how to read it; a URL is fetched first."""
+    from rosetta.sources.remote import fetched, is_url  # which knows of rows
+
+    location, name = (source, "") if Path(source).exists() else _split(source)
+    with ExitStack() as held:
+        if is_url(location):
+            path, remove = fetched(location)
+            held.callback(remove)
+        else:
+            path = Path(location)
+        try:
+            yield path, name or None, _kind_of(path)
+        except OSError as error:
+            raise SourceError(f"{path} could not be read ({error.strerror or error})") from error
+
+
+def _split(source: str) -> tuple[str, str]:
+    """Divide ``PATH::NAME``; what stands behind :: in a chain of URLs is no name."""
+    location, mark, name = source.rpartition("::")
+    return (location, name) if mark and "://" not in name else (source, "")
+
+
+def _kind_of(path: Path) -> SourceKind:
+    ending = path.suffix.lower()
     if path.is_dir():
-        raise SourceError(f"{path} is a folder, but data is a file: .npy, .npz::name or .h5::path")
+        return sources.get(ending) if ending in sources and not sources.get(ending).is_folder else _kind_of_folder(path)
     if not path.exists():
         raise SourceError(f"there is no file {path}: check the path, or the folder that you are in")
     if not path.is_file():
         raise SourceError(f"{path} is no regular file, but data is one: save it first")
-    if kind not in sources:
+    if ending not in sources:
         raise SourceError(f"{path} is of a kind that is not read here; known endings: {', '.join(sorted(sources))}")
-    return path, name or None, sources.get(kind)
+    kind = sources.get(ending)
+    if kind.is_folder:
+        raise SourceError(f"{path} is one file, and data of this kind is a folder of them: give {path.parent}")
+    return kind
 
 
-def _whole(array: Array) -> Rows:
-    return Rows(array.shape, array.dtype, len(array), lambda start, stop: array[start:stop])
-
-
-def gone(path: Path, start: int, stop: int, *, why: str) -> SourceError:
-    """Return the error for rows that were there when the file was opened, and cannot be read any more."""
-    return SourceError(
-        f"rows {start} to {stop - 1} of {path} can no longer be read ({why}): the file changed while it was used. "
-        "Write it anew, whole, and repeat the command; a training goes on with --resume"
-    )
-
-
-def choose_name(path: Path, name: str | None, known: list[str]) -> str:
-    """Return the array's name in a file of several, or raise SourceError with those that are there."""
-    listed = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
-    if not known:
-        raise SourceError(f"{path} holds no array")
-    if name is None:
-        if len(known) == 1:
-            return known[0]
-        raise SourceError(f"{path} holds several arrays: write {path}::NAME with one of {listed}")
-    if name not in known:
-        raise SourceError(f"{path} holds no array called {name!r}; there are {listed}")
-    return name
+def _kind_of_folder(folder: Path) -> SourceKind:
+    """Return how to read the files in a folder, by the endings that there are."""
+    endings = {each.suffix.lower() for each in folder.rglob("*") if each.is_file()}
+    kinds = {sources.get(each).open: sources.get(each) for each in endings if each in sources}
+    folders = [each for each in kinds.values() if each.is_folder]
+    if len(folders) == 1:
+        return folders[0]
+    listed = ", ".join(sorted(each for each in sources if sources.get(each).is_folder))
+    if folders:
+        raise SourceError(f"{folder} holds files of several kinds: give a folder with one of {listed}")
+    raise SourceError(f"{folder} is a folder without files of a kind that is read there: {listed}")

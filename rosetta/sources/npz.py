@@ -31,6 +31,8 @@ def rows(path: Path, name: str | None, skip_bad: bool = False) -> Rows:
             version = npy_format.read_magic(file)
             header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
             shape, _, dtype = header(file)
+        if dtype.hasobject:
+            raise ValueError("it holds objects")
     return Rows(shape, dtype, max(shape[0] if shape else 1, 1), lambda start, stop: read(path, name)[start:stop])
 
 

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from pydantic import JsonValue, ValidationError
 
-from rosetta.arrays import Array, Floats
+from rosetta.arrays import Array, Derived, Floats, LazyArray
 from rosetta.bundle import Bundle
 from rosetta.charts.closest import draw_closest
 from rosetta.disclosure import audit_points
@@ -24,9 +26,12 @@ from rosetta.files import check_output, shown, write_small
 from rosetta.schemas.audit import AuditReport, Disclosure, DisclosureAudit, PrivacyAccount
 from rosetta.schemas.policy import Policy
 from rosetta.verbs.closest import can_draw, closest_pairs
+from rosetta.verbs.matching import Features
+from rosetta.verbs.opening import BUDGET_GIB, open_model
 from rosetta.verbs.policies import included_rows, load_policy, policy_mark, violations
-from rosetta.verbs.prepare import Features, expected_in, match_inputs
+from rosetta.verbs.prepare import expected_in, prepare_within
 from rosetta.verbs.software import versions
+from rosetta.verbs.trainings.streaming import memory_budget
 from rosetta.verbs.validate import open_valid
 
 FARTHEST = 10.0  # typical distances of the median point from the items, beyond which these are other data
@@ -36,21 +41,23 @@ FARTHEST = 10.0  # typical distances of the median point from the items, beyond 
 class _Items:
     """Items that the bundle is held against."""
 
-    inputs: Array  # float32, shape (n_items, …)
-    latents: Floats | None  # shape (n_items, n_dims), where there is a model
+    inputs: LazyArray  # float32, shape (n_items, …)
+    latents: LazyArray | None  # shape (n_items, n_dims), where there is a model: computed for the rows that are wanted
 
 
 def audit(
     bundle: str | PathLike[str],
-    data: str | Array,
+    data: Any,
     *,
     model: str | PathLike[str] | None = None,
-    held_out: str | Array | None = None,
+    held_out: Any = None,
     features: Features = None,
     policy: str | PathLike[str] | None = None,
     page: str | PathLike[str] | None = None,
     picture: str | PathLike[str] | None = None,
     allow_code: str | None = None,
+    allow_pickle: bool = False,
+    memory_gib: float | None = None,
     seed: int = 0,
     force: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
@@ -65,7 +72,7 @@ def audit(
     data : str or array, shape (n_items, …)
         All the private items behind it, as `distill` took them.
     model : path, optional
-        The run folder that it was distilled from: membership is then tested with latents too.
+        The model that it was distilled from: membership is then tested with latents too.
     held_out : str or array, shape (n_held_out, …), optional
         Items of the same kind that neither the model nor the bundle has seen; membership is not tested without.
     features : str or sequence of str, optional
@@ -78,6 +85,10 @@ def audit(
         Where to draw the closest pairs, ending in ``.png``. They show private items, as does a page of images.
     allow_code : str, optional
         The ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
+    allow_pickle : bool
+        Read a model that is a pickle, which can run code.
+    memory_gib : float, optional
+        Memory for items, in GiB; larger data stays on disk. Half a GiB if nothing is said.
     seed : int
         The same seed gives the same figures.
     force : bool
@@ -104,7 +115,11 @@ def audit(
     opened = open_valid(Path(bundle))
     notes: list[str] = []
     wants_pictures = can_draw(opened, notes, wanted=picture is not None, useful=page is not None)
-    items, others = _read(opened, data, held_out, model, features=features, allow_code=allow_code)
+    budget = memory_budget(BUDGET_GIB if memory_gib is None else memory_gib, torch.device("cpu"))
+    items, others = _read(
+        opened, data, held_out, model, features=features, budget=budget, allow_code=allow_code,
+        allow_pickle=allow_pickle,
+    )  # fmt: skip
     nearest = nearest_items(opened.inputs, items.inputs, on_rows=on_rows)
     found = _audit(opened, items, others, nearest, seed=seed, on_rows=on_rows)
     _refuse_other_data(found)
@@ -214,33 +229,32 @@ def _accounts(bundle: Bundle) -> tuple[PrivacyAccount, ...]:
 
 
 def _read(
-    bundle: Bundle, data: str | Array, held_out: str | Array | None, model: str | PathLike[str] | None,
-    *, features: Features, allow_code: str | None,
+    bundle: Bundle, data: Any, held_out: Any, model: str | PathLike[str] | None,
+    *, features: Features, budget: int, allow_code: str | None, allow_pickle: bool,
 ) -> tuple[_Items, _Items | None]:  # fmt: skip
     """Return the private and the held-out items as the bundle's encoder sees them, with latents if there is a model."""
     expected = expected_in(bundle)
-    encode = None if model is None else _encoder(bundle, Path(model), allow_code)
+    encode = None if model is None else _encoder(bundle, model, allow_code, allow_pickle)
 
-    def read(items: str | Array) -> _Items:
-        inputs = match_inputs(items, expected, features=features).inputs
-        return _Items(inputs, None if encode is None else encode(inputs))
+    def read(items: Any) -> _Items:
+        inputs = prepare_within(budget, items, expected, features=features, preprocess=None).inputs
+        return _Items(inputs, None if encode is None else Derived(inputs, encode, bundle.manifest.content.space.n_dims))
 
     return read(data), None if held_out is None else read(held_out)
 
 
-def _encoder(bundle: Bundle, model: Path, allow_code: str | None) -> Callable[[Array], Floats]:
+def _encoder(
+    bundle: Bundle, model: str | PathLike[str], allow_code: str | None, allow_pickle: bool
+) -> Callable[[Array], Floats]:
     """Return what gives latents in the bundle's space, or raise IncompatibleError if it is not the sender's model."""
-    from rosetta.models.checkpoint import load_run, weights_digest
-    from rosetta.models.vae import encode_array
-
-    run = load_run(model, code=allow_code)
-    if weights_digest(run.model) != bundle.manifest.provenance.model.weights_sha256:
+    opened = open_model(model, device="cpu", allow_code=allow_code, allow_pickle=allow_pickle)
+    if opened.weights_sha256 != bundle.manifest.provenance.model.weights_sha256:
         raise IncompatibleError(
             f"{model} is not the model of the bundle: its weights have another digest than the manifest declares. "
-            "Pass the run that the bundle was distilled from, or leave --model out"
+            "Pass the model that the bundle was distilled from, or leave --model out"
         )
     n_dims = bundle.manifest.content.space.n_dims
-    return lambda inputs: encode_array(run.model, inputs)[0][:, :n_dims]
+    return lambda inputs: opened.encode(inputs)[0][:, :n_dims]
 
 
 def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_model: bool) -> list[str]:

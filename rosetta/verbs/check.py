@@ -9,17 +9,18 @@ from typing import Literal
 import numpy as np
 
 from rosetta import preprocessing
-from rosetta.arrays import Floats, resolve_device
+from rosetta.adapters import Adapted
+from rosetta.adapters.probe import PROBED, check_encoder
+from rosetta.arrays import Floats
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError, UsageError
 from rosetta.files import Paths
 from rosetta.metrics import agreement
 from rosetta.metrics.distortion import unmapped_distortion
-from rosetta.models.checkpoint import Checkpoint, load_run
-from rosetta.models.vae import encode_array
 from rosetta.rules.meaning import LEAST_CHECKS, LEAST_SPREAD
 from rosetta.schemas.manifest import OriginName
 from rosetta.schemas.reports import CheckReport, Interval, OriginAgreement
+from rosetta.verbs.opening import open_model
 from rosetta.verbs.validate import open_valid
 from rosetta.verbs.verify import signers_of, trust_if_any
 
@@ -35,6 +36,7 @@ def check(
     seed: int = 0,
     device: str = "auto",
     allow_code: str | None = None,
+    allow_pickle: bool = False,
     trusted_keys: Paths = (),
     trust_file: str | PathLike[str] | None = None,
 ) -> CheckReport:
@@ -43,13 +45,15 @@ def check(
     Parameters
     ----------
     model : path
-        The receiver's run folder.
+        The receiver's model: a run folder, or a model of others as `distill` takes it.
     bundle : path
         The bundle that the space is known from.
     threshold : float
         Largest unexplained variance, at the upper end of its 95 % interval, that counts as aligned.
     allow_code : str, optional
         The ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
+    allow_pickle : bool
+        Read a model that is a pickle, which can run code.
     trusted_keys, trust_file : optional
         As in `verify`: where one is given, the bundle must be signed by one of these keys.
 
@@ -71,20 +75,19 @@ def check(
     """
     if not 0 < threshold <= 1:
         raise UsageError(f"--threshold is {threshold:g}; expected a share of variance above 0 and up to 1")
-    where = resolve_device(device)
     trust = trust_if_any(trusted_keys, trust_file)
-    checkpoint = load_run(Path(model), code=allow_code)
+    opened = open_model(model, device=device, allow_code=allow_code, allow_pickle=allow_pickle)
     pairs = open_valid(Path(bundle))
     signers = signers_of(bundle, pairs, trust)
-    _refuse_differences(checkpoint, pairs)
+    _refuse_differences(opened, pairs)
     stored = pairs.check_latents
     if len(stored) < LEAST_CHECKS:
         raise IncompatibleError(
             f"the bundle has {len(stored)} check pairs, and {LEAST_CHECKS} are the least that a verdict can rest on: "
             "ask the sender to distil with --checks 32"
         )
-    found, _ = encode_array(checkpoint.model, pairs.check_inputs, device=where)
-    report = _judge(pairs, found[:, : checkpoint.space_dims], threshold, np.random.default_rng(seed))
+    found = _encoded(opened, pairs)
+    report = _judge(pairs, found, threshold, np.random.default_rng(seed))
     return report.model_copy(update={"signed_by": signers})
 
 
@@ -153,22 +156,34 @@ def _spread(pairs: Bundle) -> float | None:
     return float(pairs.check_latents.var(axis=0, dtype=np.float64).sum()) / total
 
 
-def _refuse_differences(checkpoint: Checkpoint, pairs: Bundle) -> None:
-    config, content = checkpoint.config, pairs.manifest.content
+def _encoded(model: Adapted, pairs: Bundle) -> Floats:
+    """Return where the model puts the check inputs, in the space's dimensions."""
+    n_all, n_dims = check_encoder(model, pairs.check_inputs[:PROBED]), pairs.manifest.content.space.n_dims
+    if n_all < n_dims or (model.space_dims is None and n_all != n_dims):
+        raise IncompatibleError(
+            "the bundle does not fit the model:\n"
+            f"  - latent dimensions: {n_all} in {model.kind}, {n_dims} in the bundle"
+        )
+    return model.encode(pairs.check_inputs)[0][:, :n_dims]
+
+
+def _refuse_differences(model: Adapted, pairs: Bundle) -> None:
+    """Refuse a model that says that it takes other inputs than the bundle's; what it does not say is not looked at."""
+    content = pairs.manifest.content
     steps = (
-        preprocessing.describe_records(config.preprocessing),
+        None if model.steps is None else preprocessing.describe(model.steps),
         preprocessing.describe_records(content.preprocessing),
     )
     differences = [
-        f"{name}: {run} in the run, {bundle} in the bundle"
-        for name, run, bundle in (
-            ("input shape", config.input_shape, content.input.shape),
-            ("latent dimensions", checkpoint.space_dims, content.space.n_dims),
+        f"{name}: {ours} in {model.kind}, {bundle} in the bundle"
+        for name, ours, bundle in (
+            ("input shape", model.input_shape, content.input.shape),
+            ("latent dimensions", model.space_dims, content.space.n_dims),
             ("preprocessing", *steps),
         )
-        if run != bundle
+        if ours is not None and ours != bundle
     ]
-    if config.feature_names != content.input.feature_names:
-        differences.append("feature names: those of the run are not those of the bundle")
+    if model.steps is not None and model.feature_names != content.input.feature_names:
+        differences.append(f"feature names: those of {model.kind} are not those of the bundle")
     if differences:
         raise IncompatibleError("the bundle does not fit the model:\n  - " + "\n  - ".join(differences))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rosetta.arrays import Array
+from rosetta.arrays import LazyArray
 from rosetta.bundle import Bundle
 from rosetta.charts.closest import ClosePairs, as_pictures
 from rosetta.charts.paper import pyplot
@@ -34,7 +34,7 @@ def can_draw(bundle: Bundle, notes: list[str], *, wanted: bool, useful: bool) ->
     return True
 
 
-def closest_pairs(bundle: Bundle, items: Array, nearest: Nearest, found: DisclosureAudit) -> list[ClosePairs]:
+def closest_pairs(bundle: Bundle, items: LazyArray, nearest: Nearest, found: DisclosureAudit) -> list[ClosePairs]:
     """Return the closest pairs of each origin, the nearest first."""
     content = bundle.manifest.content
     origins = np.repeat([entry.origin for entry in content.origins], [entry.n_pairs for entry in content.origins])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from rosetta.errors import UsageError
 from rosetta.metrics import agreement, check_paired, distortion, similarity
 from rosetta.schemas.reports import CompareNull, CompareReport, LinearMap
 from rosetta.sources import read_items
-from rosetta.verbs.prepare import Features
+from rosetta.verbs.matching import Features
 
 N_PERMUTATIONS = 100
 
@@ -23,22 +24,27 @@ def compare(
     a: Latents,
     b: Latents,
     *,
-    data: str | Array | None = None,
+    data: Any = None,
     features: Features = None,
+    preprocess: str | None = None,
     seed: int = 0,
     device: str = "auto",
     allow_code: str | None = None,
+    allow_pickle: bool = False,
 ) -> CompareReport:
     """Compare latents `b` with the reference `a`.
 
     Parameters
     ----------
     a, b : path or array, shape (n_items, n_dims)
-        Latents of the same items in the same order: arrays, or files of them; run folders if `data` is given.
-    data : str or array, shape (n_items, …), optional
+        Latents of the same items in the same order: arrays, or files of them; models, as `distill`
+        takes them, if `data` is given.
+    data : what `rosetta.Source` takes, shape (n_items, …), optional
         Items to embed with both models, in their latent spaces' dimensions alone.
     allow_code : str, optional
         The ``package.module:factory`` that may be imported, for runs whose network is somebody's own.
+    preprocess, allow_pickle : optional
+        For models of others, as in `distill`.
 
     Returns
     -------
@@ -51,7 +57,8 @@ def compare(
     RosettaError
         If the latents do not belong together, or the data does not fit a model.
     """
-    reference, other = (_latents(each, data, features, device, allow_code) for each in (a, b))
+    how = {"preprocess": preprocess, "device": device, "allow_code": allow_code, "allow_pickle": allow_pickle}
+    reference, other = (_latents(each, data, features, how) for each in (a, b))
     check_paired(reference, other)
     rng = np.random.default_rng(seed)
     same_width = reference.shape[1] == other.shape[1]
@@ -75,18 +82,19 @@ def compare(
     )
 
 
-def _latents(source: Latents, data: str | Array | None, features: Features, device: str, code: str | None) -> Floats:
-    if isinstance(source, np.ndarray):
+def _latents(source: Latents, data: Any, features: Features, how: Mapping[str, Any]) -> Floats:
+    if not isinstance(source, str | PathLike):
         return read_items(source)
-    is_run = Path(source).is_dir()
+    from rosetta.verbs.opening import is_model
+
     if data is not None:
-        if not is_run:
-            raise UsageError(f"--data is for run folders, but {source} is not one: leave --data out to compare latents")
+        if not is_model(source):
+            raise UsageError(f"--data is for models, but {source} is none: leave --data out to compare latents")
         from rosetta.verbs.embed import latents_of
 
-        return latents_of(source, data, features=features, device=device, allow_code=code)
-    if is_run:
-        raise UsageError(f"{source} is a run folder: pass --data with the items to compare the models on")
+        return latents_of(source, data, features=features, **how)
+    if is_model(source):
+        raise UsageError(f"{source} is a model: pass --data with the items to compare the models on")
     return read_items(str(source))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from rosetta import preprocessing
-from rosetta.arrays import Array, Floats
+from rosetta.adapters import Loading, Spread
+from rosetta.adapters import open_model as load
+from rosetta.arrays import Array, Floats, resolve_device
 from rosetta.bundle import layout
 from rosetta.bundle.digest import manifest_digest
 from rosetta.bundle.levels import to_levels
@@ -21,8 +24,7 @@ from rosetta.bundle.writer import make_manifest, write_bundle
 from rosetta.disclosure.audit import audit_points
 from rosetta.errors import IncompatibleError, PolicyError, UsageError
 from rosetta.files import check_output
-from rosetta.metrics.coverage import coverage, nearest_shares
-from rosetta.models.vae import OnRows
+from rosetta.metrics.coverage import cover, moments
 from rosetta.rules import Candidate, run
 from rosetta.rules.meaning import LEAST_SPREAD
 from rosetta.schemas.audit import Disclosure, DisclosureAudit
@@ -30,28 +32,46 @@ from rosetta.schemas.distill import DistillSettings
 from rosetta.schemas.manifest import FORMAT, FORMAT_VERSION, Coverage, Manifest, OriginEntry
 from rosetta.schemas.policy import Policy
 from rosetta.schemas.reports import DistillReport
-from rosetta.verbs.describe import describe_input, describe_provenance, describe_space, parse_creator, parse_licence
+from rosetta.verbs.describe import (
+    describe_input,
+    describe_model,
+    describe_provenance,
+    describe_space,
+)
+from rosetta.verbs.matching import Features
+from rosetta.verbs.opening import BUDGET_GIB
+from rosetta.verbs.points.choosing import grown, strata_counts
+from rosetta.verbs.points.encoding import OnRows
 from rosetta.verbs.points.make import Points, make_points
-from rosetta.verbs.points.opened import Opened, open_sender
-from rosetta.verbs.points.plan import Portion, portions_of
+from rosetta.verbs.points.opened import Asked, Opened, open_sender
+from rosetta.verbs.points.plan import Portion, portions_of, with_origin
 from rosetta.verbs.policies import check_promises, load_policy, policy_mark, violations
-from rosetta.verbs.prepare import Features
 from rosetta.verbs.settings import check_settings
+from rosetta.verbs.trainings.streaming import memory_budget
+from rosetta.verbs.words import parse_creator, parse_licence
 
 CLIPPED = 0.1  # share of the decoder's numbers, from which on it is told that they were clipped
 
 
 def distill(
-    model: str | PathLike[str],
-    data: str | Array,
+    model: str | PathLike[str] | None,
+    data: Any,
     output: str | PathLike[str],
     *,
-    points_from: str | Array | None = None,
-    held_out: str | Array | None = None,
+    latents: Any = None,
+    points_from: Any = None,
+    held_out: Any = None,
     policy: str | PathLike[str] | None = None,
     features: Features = None,
+    preprocess: str | None = None,
+    decoder: str | PathLike[str] | None = None,
+    spread: Spread | None = None,
     device: str = "auto",
     allow_code: str | None = None,
+    allow_pickle: bool = False,
+    memory_gib: float | None = None,
+    executor: Executor | None = None,
+    resume: bool = False,
     force: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
     on_rows: OnRows = lambda n_done, n_rows: None,
@@ -62,23 +82,41 @@ def distill(
 
     Parameters
     ----------
-    model : path
-        A run folder.
-    data : str or array, shape (n_items, …)
+    model : path or str, optional
+        A run folder, or a model of others: a ``.pt2``, TorchScript or ``.onnx`` program, a pythae or scvi-tools folder,
+        ``package.module:callable``. None if the latents are given.
+    data : str, array, Source or another object that `rosetta.Source` takes, shape (n_items, …)
         The items that the latent space is known from, usually those that the model was trained on.
     output : path
         The bundle to write, ending in ``.h5``.
-    points_from : str or array, shape (n_public, …), optional
+    latents : like `data`, shape (n_items, n_dims), optional
+        Posterior means of the items, computed elsewhere, in place of a model. Points are items then.
+    points_from : like `data`, shape (n_public, …), optional
         Inputs that may be shared, for the origin ``public``; raw, as `data` is.
-    held_out : str or array, shape (n_held_out, …), optional
+    held_out : like `data`, shape (n_held_out, …), optional
         Items of the same kind that neither the model nor the bundle is made from: what the audit's membership test
         compares with.
     policy : path, optional
         A TOML file of `rosetta.schemas.policy.Policy`. What it forbids is not written.
     features : str or sequence of str, optional
-        Names of the features, or where they stand; needed where the model's features have names.
+        Names of the features, or where they stand; needed where the model's features have names and the data has none.
+    preprocess : str, optional
+        For a model of others: the steps from a raw item to what the model sees, such as ``"log1p | standardize"``. They
+        are fitted here, and travel in the bundle. For a run, it must say what the run does.
+    decoder : path, optional
+        A program from latents to inputs, for decoded points of a model that is an encoder only.
+    spread : "sd", "variance" or "log-variance", optional
+        What the second output of a program or callable is.
     allow_code : str, optional
         The ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
+    allow_pickle : bool
+        Read models that are pickles, which can run code.
+    memory_gib : float, optional
+        Memory for items, in GiB; larger data stays on disk. Half a GiB if nothing is said.
+    executor : concurrent.futures.Executor, optional
+        Whose workers encode the items; each opens model and data by the paths given here.
+    resume : bool
+        Keep latents in a neighbour of the output, and go on from what an interrupted call left there.
     force : bool
         Replace a file that is there.
     on_note : callable
@@ -114,34 +152,53 @@ def distill(
     chosen = check_settings(DistillSettings, settings)
     path = Path(output)
     check_output(path, force=force, suffix=".h5")
-    portions = portions_of(chosen)
     _check_words(chosen)
-    _check_public(portions, points_from)
+    _check_model(model, latents, {"decoder": decoder, "spread": spread, "executor": executor, "resume": resume or None})
+    portions_of(chosen)  # what cannot be is refused before any work
+    loading = Loading(
+        resolve_device(device), allow_code, allow_pickle, None if decoder is None else str(decoder), spread
+    )
+    opened_model = None if model is None else load(str(model), loading)
+    for note in opened_model.notes if opened_model is not None else ():
+        on_note(note)
+    has_decoder = opened_model is not None and opened_model.decode is not None
+    chosen = with_origin(chosen, has_model=model is not None, has_decoder=has_decoder)
+    _check_public(portions_of(chosen), points_from)
     rules = load_policy(policy) if policy is not None else None
     if rules is not None:
-        check_promises(
-            rules, origins=[p.origin for p in portions], terms=chosen.terms, license=parse_licence(chosen.license),
-            members=_promised(portions, chosen), epsilon=chosen.dp_epsilon,
-        )  # fmt: skip
-    opened = open_sender(
-        model, data, chosen, rules, held_out=held_out, points_from=points_from, features=features, device=device,
-        allow_code=allow_code, on_rows=on_rows,
+        _check_promises(rules, chosen)
+    asked = Asked(
+        data, None if model is None else str(model), loading, latents, held_out, points_from, features, preprocess,
+        memory_budget(BUDGET_GIB if memory_gib is None else memory_gib, loading.device), executor, resume,
     )  # fmt: skip
-    points = make_points(opened.sender, portions, chosen)
-    latents, sds = opened.label(points.inputs)
+    with open_sender(path, asked, opened_model, chosen, rules, on_rows=on_rows) as opened:
+        for note in opened.items.told.notes:
+            on_note(note)
+        return _distilled(path, opened, chosen, rules, force=force, on_note=on_note, on_audit=on_audit)
+
+
+def _distilled(
+    path: Path, opened: Opened, settings: DistillSettings, rules: Policy | None,
+    *, force: bool, on_note: Callable[[str], None], on_audit: OnRows,
+) -> DistillReport:  # fmt: skip
+    """Make points of what is opened, audit them, and write them."""
+    settings, growth = grown(opened, settings)
+    points = make_points(opened.sender, portions_of(settings), settings)
+    latents, sds = opened.label(points)
     audit = audit_points(
-        points.inputs, latents, points.stretches, opened.private, item_latents=opened.private_latents,
-        held_out=opened.held_out, held_out_latents=opened.held_out_latents, members=points.members, seed=chosen.seed,
+        points.inputs, latents, points.stretches, opened.private,
+        item_latents=opened.space_latents(opened.private_latents),
+        held_out=opened.held_out, held_out_latents=opened.held_out_latents, members=points.members, seed=settings.seed,
         on_rows=on_audit,
     )  # fmt: skip
     if rules is not None:
-        _obey(rules, chosen, points, audit)
+        _obey(rules, settings, points, audit)
     disclosure = Disclosure(
         audit=None if points.accounts else audit,
         policy=None if rules is None else policy_mark(rules),
         privacy=points.accounts,
     )
-    manifest, arrays, covered = _document(opened, points, latents, sds, disclosure, chosen)
+    manifest, arrays, covered = _document(opened, points, latents, sds, disclosure, settings)
     _check_result(manifest, arrays, on_note)
     _note_points(points, opened, on_note)
     _note_findings(points, opened, latents, audit, on_note)
@@ -149,7 +206,7 @@ def distill(
     if (signature := signature_path(path)).exists():
         on_note(f"{signature.name} is of the bundle that was replaced: sign the new one with rosetta sign --force")
     return DistillReport(
-        bundle=str(output),
+        bundle=str(path),
         content_id=manifest.content_id,
         bundle_id=manifest_digest(text),
         n_bytes=path.stat().st_size,
@@ -162,7 +219,31 @@ def distill(
         coverage=covered,
         audit=audit,
         privacy=points.accounts,
+        n_sampled=opened.chooser.n_sampled,
+        growth=growth,
+        strata=strata_counts(opened.chooser.strata, points),
+        filled_features=opened.items.told.filled,
+        n_skipped=opened.items.told.n_skipped,
     )
+
+
+def _check_model(model: str | PathLike[str] | None, latents: Any, options: Mapping[str, object]) -> None:
+    if (model is None) == (latents is None):
+        raise UsageError(
+            "a model and --latents are both given: leave one of them out" if model is not None else
+            "there is neither a model nor --latents: one of them says where the items lie in the space"
+        )  # fmt: skip
+    idle = [name for name, value in options.items() if value is not None]
+    if model is None and idle:
+        raise UsageError(f"--{idle[0]} has no effect with --latents, where no model runs: leave it out")
+
+
+def _check_promises(rules: Policy, settings: DistillSettings) -> None:
+    portions = portions_of(settings)
+    check_promises(
+        rules, origins=[p.origin for p in portions], terms=settings.terms, license=parse_licence(settings.license),
+        members=_promised(portions, settings), epsilon=settings.dp_epsilon,
+    )  # fmt: skip
 
 
 def _check_words(settings: DistillSettings) -> None:
@@ -172,7 +253,7 @@ def _check_words(settings: DistillSettings) -> None:
         parse_creator(text)
 
 
-def _check_public(portions: Sequence[Portion], points_from: str | Array | None) -> None:
+def _check_public(portions: Sequence[Portion], points_from: Any) -> None:
     is_wanted = any(each.origin == "public" for each in portions)
     if is_wanted and points_from is None:
         raise UsageError("--origin public takes its points from inputs that you may share: pass them as --points-from")
@@ -196,35 +277,38 @@ def _obey(policy: Policy, settings: DistillSettings, points: Points, audit: Disc
 
 
 def _document(
-    opened: Opened, points: Points, latents: Floats, sds: Floats, disclosure: Disclosure, settings: DistillSettings
-) -> tuple[Manifest, dict[str, Array], Coverage | None]:
+    opened: Opened, points: Points, latents: Floats, sds: Floats | None, disclosure: Disclosure,
+    settings: DistillSettings,
+) -> tuple[Manifest, dict[str, Array], Coverage | None]:  # fmt: skip
     """Return the manifest, every array of the bundle by path, and how well the anchors cover the items."""
-    checkpoint, covered = opened.checkpoint, None
+    covered = None
     arrays: dict[str, Array] = {
         layout.INPUTS: points.inputs if opened.stored_range is None else to_levels(points.inputs, opened.stored_range),
         layout.LATENTS: latents,
-        layout.LATENTS_SD: sds,
         layout.ROLES: np.repeat(
             np.array([layout.ANCHOR, layout.CHECK], np.uint8), [points.n_anchors, len(latents) - points.n_anchors]
         ),
     }
+    if sds is not None:
+        arrays[layout.LATENTS_SD] = sds
     if not points.accounts:  # all of this is computed from the items, without noise
-        items = opened.space_latents
-        covered = Coverage(**coverage(latents[: points.n_anchors], items, np.random.default_rng([settings.seed, 2])))  # type: ignore[arg-type]
-        arrays[layout.WEIGHTS] = nearest_shares(latents, items)
-        arrays[layout.SPACE_MEAN] = items.mean(axis=0, dtype=np.float64)
-        arrays[layout.SPACE_COVARIANCE] = np.atleast_2d(np.cov(items.astype(np.float64), rowvar=False, ddof=0))
-    records, stored = preprocessing.to_records(opened.items.steps, layout.step_array)
+        items = opened.space_latents(opened.sender.latents)
+        arrays[layout.WEIGHTS], figures = cover(
+            latents, items, np.random.default_rng([settings.seed, 2]), n_anchors=points.n_anchors
+        )
+        covered = Coverage(**figures)  # type: ignore[arg-type]
+        arrays[layout.SPACE_MEAN], arrays[layout.SPACE_COVARIANCE] = moments(items)
+    records, stored = preprocessing.to_records(opened.steps, layout.step_array)
     arrays |= stored
+    model = describe_model(opened, is_private=bool(points.accounts))
     manifest = make_manifest(
         arrays,
-        space=describe_space(checkpoint, settings),
-        input=describe_input(points.inputs, checkpoint, settings, stored_range=opened.stored_range),
+        space=describe_space(opened, model, settings),
+        input=describe_input(points.inputs, opened, settings),
         preprocessing=records,
         origins=tuple(OriginEntry(origin=name, n_pairs=n) for name, n in points.stretches),
         provenance=describe_provenance(
-            checkpoint, settings, n_items=len(opened.sender.inputs), coverage=covered, points=points,
-            disclosure=disclosure,
+            opened, model, settings, coverage=covered, points=points, disclosure=disclosure
         ),
     )  # fmt: skip
     return manifest, arrays, covered
@@ -285,8 +369,11 @@ def _note_findings(
     for entry in audit.origins:
         if entry.origin != "observed" and entry.verdict != "no item found":
             on_note(f"the audit of the {entry.origin} points: {entry.verdict}, as {entry.reasons[0]}")
-    variance, of_items = (float(each.var(axis=0, dtype=np.float64).sum()) for each in (latents, opened.space_latents))
-    if points.accounts and variance < LEAST_SPREAD * of_items:
+    if not points.accounts:
+        return
+    variance = float(latents.var(axis=0, dtype=np.float64).sum())
+    of_items = float(np.trace(moments(opened.space_latents(opened.sender.latents))[1]))
+    if variance < LEAST_SPREAD * of_items:
         on_note(
             f"the points have {variance / of_items:.0%} of the variance of the items' latents: the noise has drowned "
             "most of the space, and few receivers will follow. Allow a larger --dp-epsilon, or take more items"

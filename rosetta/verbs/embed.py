@@ -3,56 +3,65 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
-from rosetta.arrays import Array, Floats, resolve_device
+from rosetta.adapters import Adapted
+from rosetta.adapters.probe import PROBED, check_encoder
+from rosetta.arrays import Array, Floats
 from rosetta.files import atomic_file, check_output
-from rosetta.models.checkpoint import Checkpoint, load_run
-from rosetta.models.vae import OnRows, encode_array
 from rosetta.schemas.reports import EmbedReport
-from rosetta.verbs.prepare import Features, expected_by, match_inputs
+from rosetta.verbs.matching import Features
+from rosetta.verbs.opening import BUDGET_GIB, expected_by, open_model
+from rosetta.verbs.points.encoding import OnRows, encoded, shard_rows
+from rosetta.verbs.prepare import Prepared, Streamable, prepare_within
+from rosetta.verbs.trainings.streaming import GIB
 
 
 def latents_of(
     model: str | PathLike[str],
-    data: str | Array,
+    data: Any,
     *,
     features: Features = None,
+    preprocess: str | None = None,
     device: str = "auto",
     allow_code: str | None = None,
+    allow_pickle: bool = False,
     all_dims: bool = False,
     on_rows: OnRows = lambda n_done, n_rows: None,
 ) -> Floats:
-    """Return the posterior means of `data` under a run's model, float32, shape (n_items, n_dims).
+    """Return the posterior means of `data` under a trained model, float32, shape (n_items, n_dims).
 
     They are in the latent space's dimensions; `all_dims` adds the model's free ones behind them, if it has any.
-    `on_rows` is called with the numbers of rows done and of all rows, block by block. `allow_code` is the
-    ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
+    `on_rows` is called with the numbers of rows done and of all rows, block by block. The other parameters are those of
+    `rosetta.distill`.
 
     Raises
     ------
     RosettaError
-        If the run is damaged or the data does not fit it.
+        If the model is damaged or the data does not fit it.
     """
-    where = resolve_device(device)
-    checkpoint = load_run(Path(model), code=allow_code)
-    latents = _means(checkpoint, data, features, where, on_rows)
-    return latents if all_dims else latents[:, : checkpoint.space_dims]
+    opened = open_model(model, device=device, allow_code=allow_code, allow_pickle=allow_pickle)
+    items = _items(opened, data, features, preprocess)
+    latents = np.concatenate(list(_blocks(opened, items, on_rows)))
+    items.close()
+    return latents if all_dims or opened.space_dims is None else latents[:, : opened.space_dims]
 
 
 def embed(
     model: str | PathLike[str],
-    data: str | Array,
+    data: Any,
     output: str | PathLike[str],
     *,
     features: Features = None,
+    preprocess: str | None = None,
     device: str = "auto",
     allow_code: str | None = None,
+    allow_pickle: bool = False,
     all_dims: bool = False,
     force: bool = False,
     on_rows: OnRows = lambda n_done, n_rows: None,
@@ -61,41 +70,59 @@ def embed(
     """Write the posterior means of `data` to a ``.npy`` file: one row an item, never samples.
 
     They are in the latent space's dimensions; `all_dims` adds the model's free ones behind them. `on_note` is called
-    with what the user should know of them.
+    with what the user should know of them. Data that does not fit into half a GiB is read block by block, and latents
+    are written as they come. The other parameters are those of `rosetta.distill`.
 
     Raises
     ------
     RosettaError
-        If the run is damaged, the data does not fit it, or the output cannot be written.
+        If the model is damaged, the data does not fit it, or the output cannot be written.
     """
     path = Path(output)
     check_output(path, force=force, suffix=".npy")
     started = time.perf_counter()
-    where = resolve_device(device)
-    checkpoint = load_run(Path(model), code=allow_code)
-    latents = _means(checkpoint, data, features, where, on_rows)
-    n_space, n_all = checkpoint.space_dims, latents.shape[1]
-    if n_space < n_all and not all_dims:
-        latents = np.ascontiguousarray(latents[:, :n_space])
-        on_note(
-            f"these are the {n_space} dimensions of the latent space; the model's {n_all - n_space} free ones, which "
-            "no other lab has, are left out: --all-dims writes them too"
-        )
-    elif n_space < n_all:
-        on_note(f"the first {n_space} dimensions are the latent space's, the other {n_all - n_space} this model's own")
-    elapsed = time.perf_counter() - started
+    opened = open_model(model, device=device, allow_code=allow_code, allow_pickle=allow_pickle)
+    items = _items(opened, data, features, preprocess)
+    for note in (*opened.notes, *items.told.notes):
+        on_note(note)
+    n_items, n_all = len(items.inputs), check_encoder(opened, items.inputs[:PROBED])
+    n_space = opened.space_dims or n_all
+    n_dims = n_all if all_dims else n_space
+    if n_space < n_all:
+        on_note(_said(n_space, n_all, all_dims=all_dims))
     with atomic_file(path, force=force) as temporary, temporary.open("wb") as file:
-        np.save(file, latents, allow_pickle=False)
+        header = {"descr": "<f4", "fortran_order": False, "shape": (n_items, n_dims)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in _blocks(opened, items, on_rows):
+            file.write(np.ascontiguousarray(block[:, :n_dims], dtype="<f4").data)
+    items.close()
+    elapsed = time.perf_counter() - started
     return EmbedReport(
         latents=str(output),
-        n_items=len(latents),
-        n_dims=latents.shape[1],
-        rows_per_s=round(len(latents) / elapsed, 1),
+        n_items=n_items,
+        n_dims=n_dims,
+        rows_per_s=round(n_items / elapsed, 1),
     )
 
 
-def _means(
-    checkpoint: Checkpoint, data: str | Array, features: Features, device: torch.device, on_rows: OnRows
-) -> Floats:
-    items = match_inputs(data, expected_by(checkpoint), features=features)
-    return encode_array(checkpoint.model, items.inputs, device=device, on_rows=on_rows)[0]
+def _said(n_space: int, n_all: int, *, all_dims: bool) -> str:
+    if all_dims:
+        return f"the first {n_space} dimensions are the latent space's, the other {n_all - n_space} this model's own"
+    return (
+        f"these are the {n_space} dimensions of the latent space; the model's {n_all - n_space} free ones, which "
+        "no other lab has, are left out: --all-dims writes them too"
+    )
+
+
+def _items(model: Adapted, data: Any, features: Features, preprocess: str | None) -> Prepared | Streamable:
+    return prepare_within(int(BUDGET_GIB * GIB), data, expected_by(model), features=features, preprocess=preprocess)
+
+
+def _blocks(model: Adapted, items: Prepared | Streamable, on_rows: OnRows) -> Iterator[Array]:
+    """Yield the means of all items, shard by shard."""
+    inputs = items.inputs
+    step = shard_rows(int(np.prod(inputs.shape[1:])))
+    for start in range(0, len(inputs), step):
+        stop = min(start + step, len(inputs))
+        yield encoded(model, inputs[start:stop], first=start).means
+        on_rows(stop, len(inputs))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,31 @@ import numpy as np
 from rosetta import preprocessing
 from rosetta.arrays import Array
 from rosetta.bundle import Bundle
-from rosetta.errors import IncompatibleError, SourceError
+from rosetta.errors import IncompatibleError, PreprocessingError, SourceError
 from rosetta.models.checkpoint import Checkpoint
 from rosetta.preprocessing import Step
-from rosetta.sources import Rows, open_rows, read_items, read_names
-from rosetta.verbs.trainings.streaming import Blocks, Facts, Stream, facts_of, refuse_nonfinite, refuse_overflow
+from rosetta.sources import Rows, as_source, open_rows
+from rosetta.verbs.matching import Features, Matched, match_features
+from rosetta.verbs.trainings.streaming import Blocks, Facts, Stream, facts_of
 
 COUNTS = ("poisson", "negative-binomial")
 
-Features = str | Sequence[str] | None
-
 READ_WHOLE = 1 << 28  # bytes of a file that are read at once; of more, no raw copy is kept beside the inputs
 FACTS_BLOCK = 1 << 20  # numbers that are looked at together
+ALL = 1 << 60  # bytes: a budget that holds any items
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of items besides their numbers."""
+
+    raw_dtype: str
+    steps: list[tuple[str, Step]]
+    feature_names: tuple[str, ...] | None
+    filled: tuple[str, ...] = ()  # features that the data lacks, and that were filled
+    n_skipped: int = 0  # bad files that were left out
+    notes: tuple[str, ...] = ()  # for the user
+    columns: Mapping[str, Callable[[], Array]] = field(default_factory=dict)  # what else is known of each item
 
 
 @dataclass(frozen=True)
@@ -33,9 +45,8 @@ class Prepared:
     """Items ready for an encoder, in memory."""
 
     inputs: Array  # float32, shape (n_items, …)
-    raw_dtype: str
-    steps: list[tuple[str, Step]]
-    feature_names: tuple[str, ...] | None
+    told: Told
+    source: Rows
 
     @cached_property
     def facts(self) -> Facts:
@@ -43,7 +54,8 @@ class Prepared:
         return facts_of(preprocessing.blocks_of(self.inputs, FACTS_BLOCK))
 
     def close(self) -> None:
-        """Do nothing: no file is open."""
+        """Give back the source, which the columns are read from."""
+        self.source.close()
 
 
 @dataclass(frozen=True)
@@ -51,11 +63,13 @@ class Streamable:
     """Items ready for an encoder, read from disk whenever they are wanted."""
 
     inputs: Stream
-    raw_dtype: str
-    steps: list[tuple[str, Step]]
-    feature_names: tuple[str, ...] | None
-    facts: Facts
+    told: Told
     blocks: Blocks
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What is to be known of all inputs, found in one pass."""
+        return facts_of(self.inputs.blocks(self.blocks.block))
 
     def close(self) -> None:
         """Give the file back."""
@@ -64,13 +78,13 @@ class Streamable:
 
 @dataclass(frozen=True)
 class Expected:
-    """What an existing space expects of inputs."""
+    """What an existing space, or a model, expects of inputs."""
 
     holder: str  # what expects it, for messages: "the bundle", "the run"
-    shape: tuple[int, ...]
-    steps: list[tuple[str, Step]]
+    shape: tuple[int, ...] | None  # None: not known
+    steps: list[tuple[str, Step]] | None  # None: nobody knows, and --preprocess says
     feature_names: tuple[str, ...] | None
-    value_range: tuple[float, float]
+    value_range: tuple[float, float] | None  # None: not known
 
 
 def expected_by(run: Checkpoint) -> Expected:
@@ -93,60 +107,82 @@ def tolerated(span: tuple[float, float], likelihood: str) -> tuple[float, float]
     return (span[0], math.inf) if likelihood in COUNTS else span
 
 
-def fit_inputs(data: str | Array, *, features: Features, preprocess: str | None) -> Prepared:
-    """Read items and fit the preprocessing: the sender's side, where a space begins.
-
-    `preprocess` None scales uint8 items that go beyond 1 by ``scale(0, 255)`` and leaves others alone;
-    ``"none"`` leaves all alone.
-    """
-    items = read_items(data)
-    return _in_memory(items, None, _names(features, items.shape), preprocess)
-
-
 def match_inputs(
-    data: str | Array, expected: Expected, *, features: Features = None, preprocess: str | None = None
+    data: Any, expected: Expected, *, features: Features = None, preprocess: str | None = None
 ) -> Prepared:
-    """Read items and repeat the preprocessing of an existing space; refuse items that do not fit it.
+    """Read items into memory and repeat the preprocessing of an existing space; refuse items that do not fit it.
 
     Raises
     ------
     IncompatibleError
         With every difference found: shape, preprocessing, feature names, range of values.
     """
-    items = read_items(data)
-    return _in_memory(items, expected, _names(features, items.shape), preprocess)
+    items = prepare_within(ALL, data, expected, features=features, preprocess=preprocess)
+    if isinstance(items, Streamable):  # nothing is larger
+        raise IncompatibleError("the data does not fit into memory")
+    return items
 
 
 def prepare_within(
-    budget: int, data: str | Array, expected: Expected | None, *, features: Features, preprocess: str | None
+    budget: int, data: Any, expected: Expected | None, *, features: Features, preprocess: str | None
 ) -> Prepared | Streamable:
-    """Prepare items as `fit_inputs` or `match_inputs` do, in memory if that takes no more than `budget` there.
+    """Read items and fit the preprocessing, where a space begins, or repeat that of an existing space.
 
     Parameters
     ----------
     budget : int
-        Bytes of all inputs as float32. What is read at once to prepare them comes on top.
+        Bytes of all inputs as float32 that may be held in memory; larger data stays on disk. What is read at once to
+        prepare them comes on top.
+    data : Source or what can be its `data`
+        Raw items.
     expected : Expected, optional
         An existing space; without one, the preprocessing is fitted.
+    features : str or sequence of str, optional
+        Names of the features, where the source has none.
+    preprocess : str, optional
+        Without a space: the steps to fit; None scales uint8 items that go beyond 1 by ``scale(0, 255)``, makes
+        spectrograms of sounds and leaves others alone; ``"none"`` leaves all alone. With one, it must agree.
 
     Raises
     ------
-    SourceError, IncompatibleError
-        As they do; and SourceError for a file that does not fit, and cannot be read in parts.
+    SourceError
+        If the data cannot be read, or does not fit and cannot be read in parts.
+    IncompatibleError
+        If it does not fit the space, with every difference found.
     """
-    if not isinstance(data, str | PathLike):
-        items = read_items(data)
-        return _in_memory(items, expected, _names(features, items.shape), preprocess)
+    matched = open_matched(data, expected, features=features)
+    where = str(as_source(data))
+    fits = 4 * math.prod(matched.rows.shape) <= budget
+    if fits:
+        matched = replace(matched, rows=_held(matched.rows))
+    rows = matched.rows
+    plan = Blocks.within(ALL if fits else budget, rows, max(math.prod(rows.shape[1:]), 1))
+    raw = Stream(rows, [], where)
+    steps = _steps(expected, matched, preprocess, lambda: raw.raw_blocks(plan.block))
+    stream = Stream(rows, steps, where)
+    if expected is not None:
+        _refuse(matched.differences or _shape_differences(stream, expected), expected)
+    told = Told(
+        str(rows.dtype) if not rows.holds_sounds else "sound", steps, matched.names, matched.filled, rows.n_skipped,
+        _notes(matched, expected), rows.columns,
+    )  # fmt: skip
+    items: Prepared | Streamable
+    if 4 * math.prod(stream.shape) <= budget:
+        items = Prepared(stream.collected(plan.block), told, replace(rows, read=_all_read))
+    else:
+        items = Streamable(stream, told, Blocks.within(budget, rows, stream.item_size))
+    if expected is not None and expected.value_range is not None:
+        _refuse(_range_differences(items.facts, expected.value_range, expected, steps), expected)
+    return items
+
+
+def open_matched(data: Any, expected: Expected | None, *, features: Features) -> Matched:
+    """Open items, and bring their features into the order that is expected; differences are told, not raised."""
     rows = open_rows(data)
-    names = _names(features, rows.shape)
-    n_numbers, n_rows = math.prod(rows.shape), rows.shape[0]
-    fits = 4 * n_numbers <= budget
-    if fits and (n_numbers * rows.dtype.itemsize <= READ_WHOLE or rows.piece >= n_rows):
-        items = rows.read(0, n_rows)
-        rows.close()
-        refuse_nonfinite(items, first=0, where=str(data))
-        return _in_memory(items, expected, names, preprocess)
-    return _in_blocks(rows, expected, names, preprocess, where=str(data), budget=budget, fits=fits)
+    wanted = None if expected is None else expected.feature_names
+    holder = "the model" if expected is None else expected.holder
+    source = as_source(data)
+    return match_features(rows, features, wanted, holder=holder, source=str(source), fill=source.fill_missing)
 
 
 def value_range(facts: Facts) -> tuple[float, float]:
@@ -154,58 +190,62 @@ def value_range(facts: Facts) -> tuple[float, float]:
     return (0.0, 1.0) if facts.low >= 0 and facts.high <= 1 else (facts.low, facts.high)
 
 
-def _in_memory(
-    items: Array, expected: Expected | None, names: tuple[str, ...] | None, preprocess: str | None
-) -> Prepared:
-    steps = _steps(expected, items.shape, names, preprocess, items.dtype, lambda: preprocessing.blocks_of(items))
-    with np.errstate(over="ignore"):  # what overflows becomes infinity, and is refused below
-        inputs = preprocessing.apply(steps, items)
-    refuse_overflow(inputs)
-    prepared = Prepared(inputs, str(items.dtype), steps, names)
-    if expected is not None:
-        _refuse(_range_differences(prepared.facts, expected), expected)
-    return prepared
+def _held(rows: Rows) -> Rows:
+    """Return rows in memory, where they are few or can only be read whole; else as they are."""
+    n_rows = rows.shape[0]
+    if rows.holds_sounds or (rows.piece < n_rows and math.prod(rows.shape) * rows.dtype.itemsize > READ_WHOLE):
+        return rows
+    array = rows.read(0, n_rows)
+    return replace(rows, piece=1, read=lambda start, stop: array[start:stop])
 
 
-def _in_blocks(
-    rows: Rows, expected: Expected | None, names: tuple[str, ...] | None, preprocess: str | None,
-    *, where: str, budget: int, fits: bool,
-) -> Prepared | Streamable:  # fmt: skip
-    """Prepare items that are read in blocks, whether they are kept or not."""
-    plan = Blocks.within(budget, rows, math.prod(rows.shape[1:]))
-    raw = Stream(rows, [], where)
-    steps = _steps(expected, rows.shape, names, preprocess, rows.dtype, lambda: raw.raw_blocks(plan.block))
-    stream = Stream(rows, steps, where)
-    items: Prepared | Streamable
-    if fits:
-        items = Prepared(stream.collected(plan.block), str(rows.dtype), steps, names)
-        rows.close()
-    else:
-        facts = facts_of(stream.blocks(plan.block))
-        items = Streamable(stream, str(rows.dtype), steps, names, facts, Blocks.within(budget, rows, stream.item_size))
-    if expected is not None:
-        _refuse(_range_differences(items.facts, expected), expected)
-    return items
+def _all_read(start: int, stop: int) -> Array:
+    raise SourceError("these rows are in memory as inputs: they are not read again")
 
 
 def _steps(
-    expected: Expected | None, shape: tuple[int, ...], names: tuple[str, ...] | None, preprocess: str | None,
-    dtype: np.dtype[Any], blocks: Callable[[], Iterator[Array]],
-) -> list[tuple[str, Step]]:  # fmt: skip
-    """Return the steps of the space that is expected, if raw items are of its form, or else fit new ones."""
-    if expected is None:
-        if preprocess is None:
-            is_scaled = dtype != np.uint8 or all(block.max() <= 1 for block in blocks())
-            preprocess = "none" if is_scaled else "scale(0, 255)"
-        return preprocessing.fit_blocks(preprocess, blocks)
-    differences = []
-    if shape[1:] != expected.shape:
-        differences.append(f"an item of the data has shape {shape[1:]}, {expected.holder} has {expected.shape}")
+    expected: Expected | None, matched: Matched, preprocess: str | None, blocks: Callable[[], Iterator[Array]]
+) -> list[tuple[str, Step]]:
+    """Return the steps of the space that is expected, or else fit new ones."""
+    if expected is None or expected.steps is None:
+        if expected is not None:
+            _refuse(matched.differences, expected)
+        return preprocessing.fit_blocks(preprocess or _usual(matched.rows, expected, blocks), blocks)
     declared = preprocessing.describe(expected.steps)
-    if preprocess is not None and preprocessing.parse(preprocess) != preprocessing.parse(declared):
-        differences.append(f"--preprocess says {preprocess!r}, {expected.holder} declares {declared!r}")
-    _refuse(differences + _name_differences(names, expected), expected)
+    if preprocess is not None and not preprocessing.agrees(preprocess, expected.steps):
+        said = f"--preprocess says {preprocess!r}, {expected.holder} declares {declared!r}"
+        _refuse([said, *matched.differences], expected)
     return expected.steps
+
+
+def _usual(rows: Rows, expected: Expected | None, blocks: Callable[[], Iterator[Array]]) -> str:
+    """Return the steps where nobody names any: those of a model of others are its own affair."""
+    if rows.holds_sounds:
+        return "spectrogram"
+    if expected is not None or rows.dtype != np.uint8 or all(block.max() <= 1 for block in blocks()):
+        return "none"
+    return "scale(0, 255)"
+
+
+def _shape_differences(stream: Stream, expected: Expected) -> list[str]:
+    raw, steps = stream.rows.shape[1:], preprocessing.describe(stream.steps)
+    after = f" after {steps}" if stream.steps else ""
+    if expected.shape is None:
+        return []
+    try:
+        shape = stream.shape[1:]
+    except PreprocessingError as error:
+        return [f"an item of the data has shape {raw}, to which {expected.holder}'s steps do not apply: {error}"]
+    if shape == expected.shape:
+        return []
+    return [f"an item of the data has shape {shape}{after}, {expected.holder} has {expected.shape}"]
+
+
+def _notes(matched: Matched, expected: Expected | None) -> tuple[str, ...]:
+    notes = list(matched.notes)
+    if matched.rows.n_skipped:
+        notes.append(f"{matched.rows.n_skipped:,} bad items were left out")
+    return tuple(notes)
 
 
 def _refuse(differences: Sequence[str], expected: Expected) -> None:
@@ -213,49 +253,16 @@ def _refuse(differences: Sequence[str], expected: Expected) -> None:
         raise IncompatibleError(f"the data does not fit {expected.holder}:\n  - " + "\n  - ".join(differences))
 
 
-def _names(features: Features, shape: tuple[int, ...]) -> tuple[str, ...] | None:
-    if features is None:
-        return None
-    names = read_names(features) if isinstance(features, str) else tuple(features)
-    if len(shape) != 2 or len(names) != shape[1]:
-        raise SourceError(f"{len(names)} feature names for items of shape {shape[1:]}: one for each feature is needed")
-    return names
-
-
-def _name_differences(names: tuple[str, ...] | None, expected: Expected) -> list[str]:
-    wanted = expected.feature_names
-    if wanted is None or names == wanted:
-        return []
-    if names is None:
-        return [f"{expected.holder} names its {len(wanted)} features ({_some(wanted)}): pass yours with --features"]
-    missing = [n for n in wanted if n not in set(names)]
-    extra = [n for n in names if n not in set(wanted)]
-    differences = []
-    if missing:
-        differences.append(f"{len(missing)} features of {expected.holder} are missing from the data: {_some(missing)}")
-    if extra:
-        differences.append(f"{len(extra)} features of the data are unknown to {expected.holder}: {_some(extra)}")
-    if not differences:
-        place = next(i for i, (a, b) in enumerate(zip(names, wanted, strict=True)) if a != b)
-        differences.append(
-            f"the features are in another order: number {place} is {names[place]!r} in the data, "
-            f"{wanted[place]!r} in {expected.holder}; reorder the data's columns"
-        )
-    return differences
-
-
-def _range_differences(facts: Facts, expected: Expected) -> list[str]:
+def _range_differences(
+    facts: Facts, span: tuple[float, float], expected: Expected, steps: Sequence[tuple[str, Step]]
+) -> list[str]:
     """A range that is off by more than its own width tells of another unit or scaling, not of other items."""
-    low, high = expected.value_range
+    low, high = span
     width = max(high - low, 1e-12)
     if low - width <= facts.low and facts.high <= high + width:
         return []
     return [
-        f"after preprocessing ({preprocessing.describe(expected.steps)}) the data ranges from {facts.low:g} to "
+        f"after preprocessing ({preprocessing.describe(steps)}) the data ranges from {facts.low:g} to "
         f"{facts.high:g}, but inputs of {expected.holder} range from {low:g} to {high:g}: bring the data to the same "
         "units first"
     ]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")

@@ -16,7 +16,8 @@ from rosetta.training.devices import is_first_process, launched_processes, spoke
 from rosetta.training.keeping import interruptible
 from rosetta.training.loggers import choose_loggers
 from rosetta.training.plan import Progress
-from rosetta.verbs.prepare import Features, Streamable
+from rosetta.verbs.matching import Features
+from rosetta.verbs.prepare import Streamable
 from rosetta.verbs.sweeps.criteria import AnchorLimit, Judge, Point, make_judge
 from rosetta.verbs.sweeps.grids import Values, parse_grid, points_of
 from rosetta.verbs.sweeps.results import Conclusion

@@ -24,7 +24,8 @@ from rosetta.training.keeping import interruptible
 from rosetta.training.loggers import METRICS, choose_loggers
 from rosetta.training.loggers.csv import read_metrics
 from rosetta.training.plan import Progress
-from rosetta.verbs.prepare import COUNTS, Features, Prepared, Streamable
+from rosetta.verbs.matching import Features
+from rosetta.verbs.prepare import COUNTS, Prepared, Streamable
 from rosetta.verbs.settings import check_settings
 from rosetta.verbs.trainings.fitting import Hooks
 from rosetta.verbs.trainings.guidance import guidance
@@ -203,7 +204,7 @@ def _note_streaming(items: Streamable, settings: TrainSettings, on_note: Callabl
 
 def _note_range(items: Prepared | Streamable, on_note: Callable[[str], None]) -> None:
     low, high = items.facts.low, items.facts.high
-    if not items.steps and max(-low, high) > UNUSUAL_VALUE:
+    if not items.told.steps and max(-low, high) > UNUSUAL_VALUE:
         on_note(
             f"the inputs range from {low:g} to {high:g} and are not preprocessed: most trainings go better with "
             f"--preprocess standardize or --preprocess 'scale({low:g}, {high:g})'"

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rosetta.bundle import Bundle
 from rosetta.bundle.reader import read_raw
@@ -21,8 +21,7 @@ from rosetta.schemas.validation import Finding, SkippedRule, ValidationReport, V
 from rosetta.verbs.verify import trust_if_any
 
 if TYPE_CHECKING:
-    from rosetta.arrays import Array
-    from rosetta.verbs.prepare import Features
+    from rosetta.verbs.matching import Features
 
 VALID, INVALID, UNREADABLE, UNSUPPORTED, UNSAFE, STOPPED = range(6)
 UNREADABLE_RULE, VERSION_RULE, STOPPED_RULE, NEWER_RULE = "RZ-S007", "RZ-V101", "RZ-S040", "RZ-W211"
@@ -37,9 +36,10 @@ def validate(
     trusted_keys: Paths = (),
     trust_file: str | PathLike[str] | None = None,
     model: str | PathLike[str] | None = None,
-    data: str | Array | None = None,
+    data: Any = None,
     features: Features = None,
     allow_code: str | None = None,
+    allow_pickle: bool = False,
 ) -> ValidationReport:
     """Return every problem of the file at `path`; whatever stands there gets a report.
 
@@ -53,9 +53,11 @@ def validate(
     trusted_keys, trust_file : optional
         As in `rosetta.verify`: where one is given, the bundle must be signed by one of these keys.
     model, data, features : optional
-        The sender's own run and data, as `rosetta.distill` takes them: hold the bundle against them as well.
+        The sender's own model and data, as `rosetta.distill` takes them: hold the bundle against them as well.
     allow_code : str, optional
         The ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
+    allow_pickle : bool
+        Read a model that is a pickle, which can run code.
 
     Raises
     ------
@@ -67,6 +69,7 @@ def validate(
     (report,) = validate_many(
         [path], strict=strict, select=select, ignore=ignore, trusted_keys=trusted_keys, trust_file=trust_file,
         model=model, data=data, features=features, allow_code=allow_code,
+        allow_pickle=allow_pickle,
     ).reports  # fmt: skip
     return report
 
@@ -90,14 +93,15 @@ def validate_many(
     trusted_keys: Paths = (),
     trust_file: str | PathLike[str] | None = None,
     model: str | PathLike[str] | None = None,
-    data: str | Array | None = None,
+    data: Any = None,
     features: Features = None,
     allow_code: str | None = None,
+    allow_pickle: bool = False,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> ValidationSummary:
     """Return the reports of several files, and the highest of their exit codes."""
     chosen, trust = _chosen(select, ignore), trust_if_any(trusted_keys, trust_file)
-    evidence = _evidence(model, data, features, allow_code)
+    evidence = _evidence(model, data, features, allow_code, allow_pickle)
     reports = []
     for number, path in enumerate(paths, start=1):
         reports.append(_validate(Path(path), chosen, trust, evidence, strict=strict))
@@ -135,17 +139,19 @@ def _examine(
 
 
 def _evidence(
-    model: str | PathLike[str] | None, data: str | Array | None, features: Features, allow_code: str | None
+    model: str | PathLike[str] | None, data: Any, features: Features, allow_code: str | None, allow_pickle: bool
 ) -> Evidence | None:
     if features is not None and data is None:
         raise UsageError("--features without --data has no effect: leave it out")
     if allow_code is not None and model is None:
         raise UsageError("--allow-code without --model has no effect: leave it out")
+    if allow_pickle and model is None:
+        raise UsageError("--allow-pickle without --model has no effect: leave it out")
     if model is None and data is None:
         return None
     from rosetta.verbs.evidence import evidence_of
 
-    return evidence_of(model, data, features=features, allow_code=allow_code)
+    return evidence_of(model, data, features=features, allow_code=allow_code, allow_pickle=allow_pickle)
 
 
 def _fatal(path: Path, code: int, problem: Problem, rule: str) -> ValidationReport:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rosetta.disclosure.demixing import Demixing, demix, mixture_rests, rounding
-from rosetta.disclosure.nearest import nearest_items, spacing_of
+from rosetta.disclosure.nearest import nearest_items
+from rosetta.disclosure.spacing import spacing_of
 
 
 @pytest.fixture(scope="module")

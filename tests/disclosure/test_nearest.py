@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from rosetta.disclosure import nearest as module
+from rosetta.disclosure import search, spacing
 from rosetta.disclosure.copies import find_copies
-from rosetta.disclosure.nearest import nearest_items, own_distances, spacing_of
+from rosetta.disclosure.nearest import nearest_items, own_distances
+from rosetta.disclosure.spacing import spacing_of
 
 
 def apart(points: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -24,8 +26,9 @@ def items() -> np.ndarray:
 
 
 def test_nearest_items_are_those_of_a_loop(items: np.ndarray, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "ROWS_A_BLOCK", 32)
-    monkeypatch.setattr(module, "NUMBERS_A_BLOCK", 100)
+    monkeypatch.setattr(search, "QUERIES_A_PIECE", 16)
+    monkeypatch.setattr(search, "ITEMS_A_PIECE", 50)
+    monkeypatch.setattr(module, "NUMBERS_A_BLOCK", 32 * 12)
     points = np.random.default_rng(1).normal(100, 1, size=(90, 3, 4)).astype(np.float32)
     seen = []
 
@@ -65,12 +68,12 @@ def test_spacing_tells_the_typical_distance_the_rare_and_what_chance_makes_near(
         other = distances[row].argmin()
         near += np.delete(distances[other], [row]).min() > 2 * distances[row, other]
 
-    spacing = spacing_of(items, np.random.default_rng(0))
+    found = spacing_of(items, np.random.default_rng(0))
 
-    assert spacing.typical == pytest.approx(np.median(distances.min(axis=1)))
-    assert (spacing.own > spacing.rare_from).sum() == 15
-    assert spacing.chance == near / 300
-    assert not spacing.has_many_duplicates
+    assert found.typical == pytest.approx(np.median(distances.min(axis=1)))
+    assert (found.own > found.rare_from).sum() == 15
+    assert found.chance == near / 300
+    assert not found.has_many_duplicates
 
 
 def test_clustered_items_have_near_copies_by_chance():
@@ -97,25 +100,25 @@ def test_of_many_duplicates_the_typical_distance_is_that_of_the_others():
 def test_copies_near_copies_and_rare_ones_are_those_of_a_loop(
     items: np.ndarray, monkeypatch: pytest.MonkeyPatch, n_sampled: int
 ):
-    monkeypatch.setattr(module, "N_SAMPLED", n_sampled)
+    monkeypatch.setattr(spacing, "N_SAMPLED", n_sampled)
     rng = np.random.default_rng(2)
     share = rng.uniform(0, 1, size=(200, 1, 1)).astype(np.float32)
     points = share * items[:200] + (1 - share) * items[100:]
     points[:5] = items[:5]
-    spacing = spacing_of(items, rng)
+    apart_by = spacing_of(items, rng)
     distances = apart(items, items)
     np.fill_diagonal(distances, np.inf)
     own = distances.min(axis=1)
 
     nearest = nearest_items(points, items)
-    copies = find_copies(nearest, spacing, items)
+    copies = find_copies(nearest, apart_by, items)
 
-    is_copy = nearest.distances <= 0.02 * spacing.typical
+    is_copy = nearest.distances <= 0.02 * apart_by.typical
     is_near = ~is_copy & (nearest.distances < own[nearest.rows] / 2)
     assert copies.is_copy[:5].all()
     np.testing.assert_array_equal(copies.is_copy, is_copy)
     np.testing.assert_array_equal(copies.is_near, is_near)
-    np.testing.assert_array_equal(copies.is_of_rare, (is_copy | is_near) & (own[nearest.rows] > spacing.rare_from))
+    np.testing.assert_array_equal(copies.is_of_rare, (is_copy | is_near) & (own[nearest.rows] > apart_by.rare_from))
     assert is_near.sum() > 20
     assert copies.is_of_rare.any()
 

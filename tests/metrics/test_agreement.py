@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from rosetta.metrics import agreement
-from rosetta.metrics.coverage import coverage, nearest_shares
 from rosetta.metrics.distortion import unmapped_distortion
 
 
@@ -55,28 +54,3 @@ def test_retrieval_counts_the_latents_that_are_nearest_to_their_own():
     b = np.array([[1.0, 0], [9, 1], [9, 9], [0, 9]])  # the last two are swapped
 
     assert agreement.retrieval_top1(a, b) == 0.5
-
-
-def test_shares_are_those_of_the_items_nearest_to_each_point():
-    points = np.array([[0.0], [10.0], [100.0]])
-    latents = np.array([[1.0], [2.0], [9.0], [-5.0]])
-
-    assert nearest_shares(points, latents).tolist() == [0.75, 0.25, 0]
-
-
-def test_coverage_measures_distances_in_standard_deviations():
-    latents = np.array([[0.0], [4.0], [10.0], [14.0]])
-    sd = latents.std()
-
-    figures = coverage(np.array([[0.0], [10.0]]), latents, np.random.default_rng(0))
-
-    assert figures["quantisation_error"] == pytest.approx(np.sqrt(8) / sd)
-    assert figures["largest_gap"] == pytest.approx(4 / sd)
-    assert figures["largest_share"] == 0.5
-    assert figures["silhouette"] == pytest.approx(np.mean([8 / 12, 4 / 8, 4 / 8, 8 / 12]))
-
-
-def test_coverage_has_no_silhouette_where_every_item_is_a_point():
-    latents = np.arange(4.0)[:, None]
-
-    assert coverage(latents, latents, np.random.default_rng(0))["silhouette"] is None

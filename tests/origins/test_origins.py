@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
+from rosetta.arrays import LazyArray
 from rosetta.errors import SelectionError, UsageError
 from rosetta.origins import Made, Recipe, Sender, origins
-from rosetta.origins.averaged import clusters_of
+from rosetta.origins.crowds import clusters_of
 from rosetta.origins.draws import draws
 from rosetta.origins.moments import factor_of
-from rosetta.selection import selectors
+from rosetta.selection import select
 
 RECIPE = Recipe(members=5, mix=3, draw="moments", residuals=False, reencoding_limit=1.5)
 BASIS = np.linalg.qr(np.random.default_rng(1).normal(size=(12, 3)))[0].astype(np.float32)
@@ -29,8 +31,14 @@ def _sender(n_items: int = 200, seed: int = 0, noise: float = 0.02) -> Sender:
     inputs = inputs.reshape(n_items, 3, 4)
     return Sender(
         inputs=inputs, latents=_encode(inputs), latents_sd=np.full((n_items, 3), 0.1, np.float32),
-        value_range=(0.0, 1.0), encode=_encode, decode=_decode, select=selectors.get("kmeans"), store=lambda x: x,
+        value_range=(0.0, 1.0), encode=_encode, decode=_decode, select=_select, store=lambda x: x,
     )  # fmt: skip
+
+
+def _select(
+    latents: LazyArray, n_points: int, rng: np.random.Generator, *, exclude: np.ndarray | None = None, items: Any = None
+) -> np.ndarray:
+    return select(latents, n_points, rng, method="kmeans", exclude=exclude).rows
 
 
 def _encode(inputs: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rosetta.errors import SourceError
-from rosetta.sources import Rows, SourceKind, open_rows, read_items, sources
+from rosetta.sources import Rows, open_rows, read_items
 
 ITEMS = np.random.default_rng(0).integers(0, 100, size=(50, 3, 4))
 
@@ -134,14 +134,3 @@ def test_files_are_given_back_when_rows_are_closed_or_forgotten(tmp_path: Path):
     kept.clear()
 
     assert n_open() == before
-
-
-def test_a_kind_that_can_only_be_read_whole_is_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "data.raw").write_bytes(ITEMS.astype("u1").tobytes())
-    kind = SourceKind(lambda path, name: np.fromfile(path, np.uint8).reshape(50, 3, 4))
-    monkeypatch.setitem(sources._known, ".raw", kind)
-
-    rows = open_rows(tmp_path / "data.raw")
-
-    assert rows.piece == 50
-    assert (rows.read(8, 11) == ITEMS[8:11]).all()

@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from rosetta.schemas.manifest import PreprocessingStep
 
 from rosetta.bundle import layout
 from tests import builders
@@ -111,6 +112,19 @@ def _with(values: Any, name: str, at: object, value: float) -> Any:
     return {**values, name: changed}
 
 
+def _step(name: str, *after: str, **parameters: Any) -> Write:
+    """A step, with others after it that have no parameters."""
+    first = PreprocessingStep(name=name, parameters=parameters)
+    return vector(preprocessing=(first, *(PreprocessingStep(name=each) for each in after)))
+
+
+def _standardized(shape: tuple[int, ...], after: str) -> Write:
+    """The step `standardize` for items of a shape that the inputs have not, and one after it."""
+    places = {"mean": "/preprocessing/0.mean", "sd": "/preprocessing/0.sd"}
+    steps = (PreprocessingStep(name="standardize", arrays=places), PreprocessingStep(name=after))
+    return vector({**pairs(), **{path: np.ones(shape) for path in places.values()}}, preprocessing=steps)
+
+
 # "RULE-what": more sides of a rule
 MORE: dict[str, Write] = {
     "RZ-S002-cut-off": lambda path: (vector()(path), path.write_bytes(path.read_bytes()[:-8])),
@@ -170,6 +184,17 @@ MORE: dict[str, Write] = {
     "RZ-V113-infinity": vector(_with(pairs(), layout.LATENTS, (0, 0), np.inf)),
     "RZ-V117-no-anchor": vector(_with(pairs(), layout.ROLES, slice(None), 1)),
     "RZ-V118-below": vector(_with(pairs(), layout.INPUTS, (0, 0), -0.5)),
+    "RZ-V119-clip-nothing": _step("clip", low=1, high=1),
+    "RZ-V119-clip-overflow": _step("clip", low=0, high=1e39),
+    "RZ-V119-total-of-0": _step("normalize_total", target=0),
+    "RZ-V119-default-left-out": _step("normalize_total"),
+    "RZ-V119-parameter-too-many": _step("log1p", base=2),
+    "RZ-V119-resize-fraction": _step("resize", "flatten", height=1.5, width=2),
+    "RZ-V119-resize-too-long": _step("resize", "flatten", height=65_537, width=1),
+    "RZ-V119-resize-too-large": _step("resize", "flatten", height=65_536, width=1025),
+    "RZ-V119-resize-to-another": _step("resize", "log1p", height=2, width=2),
+    "RZ-V119-grey-last": _step("grey"),
+    "RZ-V119-standardize-shape": _standardized((2, 2), "log1p"),
 }
 
 # name → what writes the file

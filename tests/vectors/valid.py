@@ -47,6 +47,29 @@ def _standardized(shape: tuple[int, ...], mean: str, sd: str) -> Write:
     return vector(values, preprocessing=(PreprocessingStep(name="standardize", arrays=paths),))
 
 
+def _images_to_numbers() -> Write:
+    """Steps that change shapes: what stands before the last of them has another shape than the inputs."""
+    mean, sd = "/preprocessing/3.mean", "/preprocessing/3.sd"
+    steps = (
+        PreprocessingStep(name="channels_last"),
+        PreprocessingStep(name="resize", parameters={"height": 2, "width": 2}),
+        PreprocessingStep(name="grey"),
+        PreprocessingStep(name="standardize", arrays={"mean": mean, "sd": sd}),
+        PreprocessingStep(name="flatten"),
+        PreprocessingStep(name="clip", parameters={"low": -2, "high": 2.5}),
+        PreprocessingStep(name="scale", parameters={"low": -2, "high": 2.5}),
+    )
+    return vector({**pairs(), mean: np.full((2, 2), 127.5), sd: np.arange(1.0, 5).reshape(2, 2)}, preprocessing=steps)
+
+
+def _counts() -> Write:
+    """Steps for counts, of which none is tried on inputs: these may be negative, as no counts are."""
+    values = pairs(inputs=np.linspace(-1, 1, 4 * N_PAIRS).reshape(N_PAIRS, 4))
+    names = ({"name": "normalize_total", "parameters": {"target": 1e4}}, {"name": "log1p"})
+    steps = tuple(PreprocessingStep(**each) for each in names)
+    return vector(values, preprocessing=steps, input=describe(values, (-1, 1)))
+
+
 def _integers(dtype: type) -> Write:
     values = pairs(inputs=np.arange(4 * N_PAIRS, dtype=dtype).reshape(N_PAIRS, 4))
     values[layout.INPUTS][0, :2] = np.iinfo(dtype).min, np.iinfo(dtype).max
@@ -148,6 +171,8 @@ VALID: dict[str, Write] = {
     ),
     "inputs-scalar": _standardized((), "/preprocessing/0.mean", "/preprocessing/0.sd"),
     "standardize": _standardized((4,), "/preprocessing/A-mean_.1", "/preprocessing/sd"),
+    "steps-for-images": _images_to_numbers(),
+    "steps-for-counts": _counts(),
     "feature-names": vector(input=describe(pairs(), (0, 1), feature_names=("b", "a", "B", UNICODE), units="µm")),
     "unicode": vector(
         space=space(name=UNICODE),

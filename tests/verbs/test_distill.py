@@ -15,7 +15,7 @@ from rosetta.errors import IncompatibleError, OutputError, PolicyError, Selectio
 from rosetta.models.checkpoint import load_run
 from rosetta.models.vae import encode_array
 from rosetta.sources import read_items
-from rosetta.verbs.describe import parse_creator
+from rosetta.verbs.words import parse_creator
 from tests import builders
 from tests.conftest import Lab
 

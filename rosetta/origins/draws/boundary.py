@@ -6,18 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rosetta.arrays import Floats
+from rosetta.arrays import Floats, LazyArray, row_blocks
 from rosetta.origins.draws import draws, square_root
 
 INNER, OUTER = 50, 99  # percentiles of the items' own distances from the mean
 
 
 @draws.register("boundary")
-def boundary(latents: Floats, latents_sd: Floats, rng: np.random.Generator) -> Callable[[int], Floats]:
+def boundary(latents: LazyArray, latents_sd: LazyArray | None, rng: np.random.Generator) -> Callable[[int], Floats]:
     """Draw directions from N(mean, covariance), and Mahalanobis distances evenly from the outer half of the items'."""
     mean, root = square_root(latents)
-    whitened = (latents - mean) @ np.linalg.pinv(root)
-    near, far = np.percentile(np.linalg.norm(whitened, axis=1), [INNER, OUTER])
+    unroot = np.linalg.pinv(root)
+    own = np.concatenate([np.linalg.norm((block - mean) @ unroot, axis=1) for _, block in row_blocks(latents)])
+    near, far = np.percentile(own, [INNER, OUTER], overwrite_input=True)
 
     def draw(n_points: int) -> Floats:
         normal = rng.standard_normal((n_points, len(mean)))

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.cluster import KMeans, MiniBatchKMeans
 
-from rosetta.arrays import Floats
+from rosetta.arrays import Floats, LazyArray
 from rosetta.errors import SelectionError
-from rosetta.origins.draws import draws
-
-MANY_CLUSTERS = 512  # beyond, k-means goes over batches
+from rosetta.origins.draws import clustered, draws
 
 
 @draws.register("centroids")
-def centroids(latents: Floats, latents_sd: Floats, rng: np.random.Generator) -> Callable[[int], Floats]:
+def centroids(latents: LazyArray, latents_sd: LazyArray | None, rng: np.random.Generator) -> Callable[[int], Floats]:
     """Take the k-means centroids of the latents, as many as there are to be points.
 
     Raises
@@ -30,8 +27,6 @@ def centroids(latents: Floats, latents_sd: Floats, rng: np.random.Generator) -> 
                 f"{n_points} centroids of {len(latents)} items would be the items themselves: ask for at most "
                 f"{len(latents) // 2} points, or take another --draw"
             )
-        make = KMeans if n_points <= MANY_CLUSTERS else MiniBatchKMeans
-        found = make(n_points, n_init=1, random_state=int(rng.integers(2**31))).fit(latents.astype(np.float64))
-        return np.asarray(found.cluster_centers_)
+        return np.asarray(clustered(latents, n_points, rng).cluster_centers_)
 
     return draw

@@ -6,13 +6,25 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rosetta.arrays import Floats
+from rosetta.arrays import Floats, LazyArray
+from rosetta.errors import UsageError
 from rosetta.origins.draws import draws
 
 
 @draws.register("jitter")
-def jitter(latents: Floats, latents_sd: Floats, rng: np.random.Generator) -> Callable[[int], Floats]:
-    """Draw from the posteriors of items chosen at random: each point is near the reconstruction of one item."""
+def jitter(latents: LazyArray, latents_sd: LazyArray | None, rng: np.random.Generator) -> Callable[[int], Floats]:
+    """Draw from the posteriors of items chosen at random: each point is near the reconstruction of one item.
+
+    Raises
+    ------
+    UsageError
+        If the model gives no standard deviations.
+    """
+    if latents_sd is None:
+        raise UsageError(
+            "--draw jitter draws around items as far as the posterior's standard deviations go, and this model gives "
+            "none: take another --draw, such as moments"
+        )
 
     def draw(n_points: int) -> Floats:
         rows = rng.integers(len(latents), size=n_points)

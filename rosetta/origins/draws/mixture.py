@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from rosetta.arrays import Floats
+from rosetta.arrays import Floats, LazyArray
 from rosetta.origins.draws import draws
 
 SIZES = (1, 2, 4, 8, 16, 32)
@@ -17,7 +17,7 @@ FITTED = 20_000  # items that the mixture is fitted to, at most
 
 
 @draws.register("mixture")
-def mixture(latents: Floats, latents_sd: Floats, rng: np.random.Generator) -> Callable[[int], Floats]:
+def mixture(latents: LazyArray, latents_sd: LazyArray | None, rng: np.random.Generator) -> Callable[[int], Floats]:
     """Draw from the Gaussian mixture, of 1 to 32 components, with the lowest Bayesian information criterion."""
     sample = latents[rng.permutation(len(latents))[:FITTED]].astype(np.float64)
     fitted = []

@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from rosetta.arrays import Array
+from rosetta.arrays import Array, picked
 from rosetta.errors import SelectionError
 from rosetta.origins import Figures, Recipe, Sender, origins
 from rosetta.schemas.audit import PrivacyAccount
@@ -32,6 +32,7 @@ class Points:
     counts: tuple[OriginCount, ...]
     figures: Mapping[str, PointFigures]  # by origin
     accounts: tuple[PrivacyAccount, ...]
+    rows: Array | None = None  # of the sender's items that these are, where all of them are items
 
     @property
     def members(self) -> dict[str, int]:
@@ -49,7 +50,7 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
     """
     recipe = Recipe(settings.members, settings.mix, settings.draw, settings.residuals, settings.reencoding_limit)
     makers, accounts = private_origins(sender, portions, settings)
-    points, stretches = sender.inputs[:0], []
+    points, stretches, rows = sender.inputs[:0], [], []
     figures: dict[str, Figures] = {}
     for role in (ANCHORS, CHECKS):  # random numbers of their own for each
         for place, portion in enumerate(portions):
@@ -67,6 +68,7 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
                 raise SelectionError(f"{_WHAT[role]}, {portion.origin}: {error}.{shared}") from error
             points = np.concatenate([points, made.inputs])
             stretches.append((portion.origin, wanted))
+            rows.append(made.rows)
             figures[portion.origin] = _joined(figures.get(portion.origin, {}), made.figures)
     return Points(
         inputs=points,
@@ -75,6 +77,7 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
         counts=tuple(OriginCount(origin=p.origin, n_anchors=p.n_anchors, n_checks=p.n_checks) for p in portions),
         figures={name: PointFigures(**each) for name, each in figures.items()},  # type: ignore[arg-type]
         accounts=accounts,
+        rows=None if len(found := [each for each in rows if each is not None]) < len(rows) else np.concatenate(found),
     )
 
 
@@ -86,7 +89,8 @@ def _items_for(role: int, sender: Sender, portion: Portion, seed: int) -> Sender
     order = np.random.default_rng([seed, 4]).permutation(n_items)
     n_first = round(n_items * portion.n_anchors / (portion.n_anchors + portion.n_checks))
     rows = np.sort(order[n_first:] if role else order[:n_first])
-    return replace(sender, inputs=sender.inputs[rows], latents=sender.latents[rows], latents_sd=sender.latents_sd[rows])
+    sds = None if sender.latents_sd is None else picked(sender.latents_sd, rows)
+    return replace(sender, inputs=picked(sender.inputs, rows), latents=picked(sender.latents, rows), latents_sd=sds)
 
 
 def _joined(first: Figures, second: Figures) -> Figures:

@@ -2,98 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
-import torch
 
-from rosetta import preprocessing
-from rosetta.arrays import Array, Floats, resolve_device
+from rosetta.adapters import Adapted, Loading
+from rosetta.adapters.probe import PROBED, check_encoder
+from rosetta.arrays import Array, Floats, LazyArray, Leading, picked, row_blocks
 from rosetta.bundle.levels import from_levels, lie_on_levels, to_levels
 from rosetta.errors import IncompatibleError, UsageError
-from rosetta.models.checkpoint import Checkpoint, load_run
-from rosetta.models.vae import OnRows, decode_array, encode_array
 from rosetta.origins import Sender
+from rosetta.preprocessing import Fitted
 from rosetta.schemas.distill import DistillSettings
 from rosetta.schemas.policy import Policy
-from rosetta.selection import selectors
+from rosetta.sources import as_source
+from rosetta.verbs.matching import Features
+from rosetta.verbs.opening import expected_by
+from rosetta.verbs.points.choosing import METHOD, Chooser, strata_of
+from rosetta.verbs.points.encoding import Job, OnRows, encode_all, encoded, shard_rows
+from rosetta.verbs.points.given import given_latents
+from rosetta.verbs.points.keeping import digest_of, kept_latents
+from rosetta.verbs.points.make import Points
 from rosetta.verbs.policies import included_rows
-from rosetta.verbs.prepare import Expected, Features, Prepared, expected_by, match_inputs
+from rosetta.verbs.prepare import Expected, Prepared, Streamable, prepare_within, value_range
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the sender gives besides settings."""
+
+    data: Any
+    model: str | None  # None: the latents are given
+    loading: Loading
+    latents: Any = None
+    held_out: Any = None
+    points_from: Any = None
+    features: Features = None
+    preprocess: str | None = None
+    budget: int = 0  # bytes of inputs that may be held in memory
+    executor: Executor | None = None
+    resume: bool = False
 
 
 @dataclass(frozen=True)
 class Opened:
     """What points are made from, and what they are held against."""
 
-    checkpoint: Checkpoint
-    items: Prepared
+    model: Adapted | None
+    items: Prepared | Streamable
     sender: Sender
+    n_dims: int  # of the space
     stored_range: tuple[float, float] | None  # what 0 and 255 stand for, where inputs are stored in 8 bits
-    private: Array  # every item, float32, those that the policy excludes as well
-    private_latents: Floats  # in the space's dimensions
+    private: LazyArray  # every item, float32, those that the policy excludes as well
+    private_latents: LazyArray  # in all of the model's dimensions
     held_out: Array | None
     held_out_latents: Floats | None
-    device: torch.device
+    chooser: Chooser  # also knows what was sampled, and the strata
 
     @property
-    def space_latents(self) -> Floats:
-        """Latents of the items that points are made from, in the space's dimensions."""
-        return self.sender.latents[:, : self.checkpoint.space_dims]
+    def steps(self) -> Fitted:
+        """The preprocessing."""
+        return self.items.told.steps
 
-    def label(self, inputs: Array) -> tuple[Floats, Floats]:
+    def space_latents(self, latents: LazyArray) -> LazyArray:
+        """Return latents in the space's dimensions."""
+        return latents if latents.shape[1] == self.n_dims else Leading(latents, self.n_dims)
+
+    def label(self, points: Points) -> tuple[Floats, Floats | None]:
         """Return the posterior means and standard deviations of exactly these inputs, in the space's dimensions."""
-        means, sds = encode_array(self.checkpoint.model, inputs, device=self.device)
-        n_dims = self.checkpoint.space_dims
-        return finite(means, "point")[:, :n_dims], sds[:, :n_dims]
+        if self.model is None:
+            if points.rows is None:
+                raise UsageError("points that are made need a model to label them, and there are latents only")
+            return self.sender.latents[points.rows], None
+        means, sds = encoded(self.model, points.inputs, what="point")
+        return means[:, : self.n_dims], None if sds is None else sds[:, : self.n_dims]
 
 
+@contextmanager
 def open_sender(
-    model: str | PathLike[str],
-    data: str | Array,
-    settings: DistillSettings,
-    policy: Policy | None,
-    *,
-    held_out: str | Array | None,
-    points_from: str | Array | None,
-    features: Features,
-    device: str,
-    allow_code: str | None,
-    on_rows: OnRows,
-) -> Opened:
-    """Load the model, read the items, leave out those that the policy excludes, and embed them."""
-    where = resolve_device(device)
-    checkpoint = load_run(Path(model), code=allow_code)
-    expected = expected_by(checkpoint)
-    items = match_inputs(data, expected, features=features)
-    shared = _matched("--points-from", points_from, expected, features)
-    others = _matched("--held-out", held_out, expected, features)
-    private, sds = encode_array(checkpoint.model, items.inputs, device=where, on_rows=on_rows)
-    rows = included_rows(policy or Policy(), len(private))
-    span = _stored_range(items.inputs, checkpoint.config.value_range, settings)
+    output: Path, asked: Asked, model: Adapted | None, settings: DistillSettings, policy: Policy | None,
+    *, on_rows: OnRows,
+) -> Iterator[Opened]:  # fmt: skip
+    """Read the items, embed them, and leave out those that the policy excludes; what was kept on disk goes after."""
+    expected = expected_by(model) if model is not None else Expected("the bundle", None, None, None, None)
+    with ExitStack() as held:
+        items = prepare_within(asked.budget, asked.data, expected, features=asked.features, preprocess=asked.preprocess)
+        held.callback(items.close)
+        span = (model.value_range if model is not None else None) or value_range(items.facts)
+        stored = _stored_range(items.inputs, span, settings)
+        expected = Expected(expected.holder, items.inputs.shape[1:], items.told.steps, items.told.feature_names, span)
+        shared = _matched("--points-from", asked.points_from, expected, asked)
+        others = _matched("--held-out", asked.held_out, expected, asked)
+        latents: LazyArray
+        sds: LazyArray | None
+        if model is None:
+            latents, sds = given_latents(asked.latents, len(items.inputs)), None
+        else:
+            latents, sds = held.enter_context(_embedded(output, asked, model, items, expected, on_rows))
+        n_dims = (model.space_dims if model is not None else None) or latents.shape[1]
+        rows = included_rows(policy or Policy(), len(latents))
+        every = len(rows) == len(latents)
 
-    def encode(inputs: Array) -> Floats:
-        """Return posterior means, of all of the model's dimensions."""
-        return encode_array(checkpoint.model, inputs, device=where)[0]
+        def of_rows(array: LazyArray) -> LazyArray:
+            return array if every else picked(array, rows)
 
-    sender = Sender(
-        inputs=items.inputs[rows] if len(rows) < len(private) else items.inputs,
-        latents=finite(private, "row")[rows],
-        latents_sd=sds[rows],
-        value_range=checkpoint.config.value_range,
-        encode=encode,
-        decode=lambda latents: decode_array(checkpoint.model, latents, device=where),
-        select=selectors.get(settings.select or "kmeans"),
-        store=rounding(span),
-        public=shared,
-    )
-    n_dims = checkpoint.space_dims
-    return Opened(
-        checkpoint, items, sender, span, items.inputs, private[:, :n_dims], others,
-        None if others is None else finite(encode(others), "held-out row")[:, :n_dims], where,
-    )  # fmt: skip
+        strata = strata_of(
+            settings, items.told, rows, len(latents), latents=of_rows(latents), source=str(as_source(asked.data))
+        )
+        chooser = Chooser(settings.select or METHOD, strata)
+        sender = Sender(
+            inputs=of_rows(items.inputs),
+            latents=of_rows(latents),
+            latents_sd=None if sds is None else of_rows(sds),
+            value_range=span,
+            encode=None if model is None else lambda inputs: encoded(model, inputs, what="point").means,
+            decode=None if model is None else model.decode,
+            select=chooser,
+            store=rounding(stored),
+            public=shared,
+        )
+        yield Opened(
+            model, items, sender, n_dims, stored, items.inputs, latents, others,
+            None if others is None or model is None else encoded(model, others, what="held-out row").means[:, :n_dims],
+            chooser,
+        )  # fmt: skip
+
+
+@contextmanager
+def _embedded(
+    output: Path, asked: Asked, model: Adapted, items: Prepared | Streamable, expected: Expected, on_rows: OnRows
+) -> Iterator[tuple[LazyArray, LazyArray | None]]:
+    """Yield the latents of all items."""
+    inputs = items.inputs
+    sample = inputs[: min(len(inputs), PROBED)]
+    n_dims = check_encoder(model, sample)
+    has_sds = model.encode(sample[:1])[1] is not None
+    n_rows = shard_rows(int(np.prod(inputs.shape[1:])))
+    source = as_source(asked.data)
+    mark: dict[str, object] = {
+        "model": digest_of(model.weights_sha256, model.kind),
+        "data": digest_of(source, _stamp(source.data), inputs.shape, asked.features),
+        "preprocessing": digest_of(*((name, step.parameters, {k: v.tobytes() for k, v in step.arrays.items()})
+                                     for name, step in items.told.steps)),
+        "shape": [len(inputs), n_dims, n_rows],
+    }  # fmt: skip
+    job = Job(uuid4().hex, asked.model or "", asked.loading, source, asked.features, expected, items.told.steps)
+    with kept_latents(
+        output, len(inputs), n_dims, has_sds=has_sds, shard_rows=n_rows, mark=mark, resume=asked.resume
+    ) as kept:
+        encode_all(model, inputs, kept, executor=asked.executor, job=job, on_rows=on_rows)
+        yield kept.latents
+
+
+def _stamp(data: Any) -> object:
+    """Return what changes when a file does."""
+    if not isinstance(data, str | PathLike):
+        return None
+    path = Path(str(data).partition("::")[0])
+    if path.is_dir():
+        return sorted((each.name, each.stat().st_size) for each in path.iterdir())
+    return (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None
 
 
 def rounding(span: tuple[float, float] | None) -> Callable[[Array], Array]:
@@ -101,35 +176,29 @@ def rounding(span: tuple[float, float] | None) -> Callable[[Array], Array]:
     return (lambda inputs: inputs) if span is None else (lambda inputs: from_levels(to_levels(inputs, span), span))
 
 
-def finite(latents: Floats, what: str) -> Floats:
-    """Return latents that are numbers, or raise IncompatibleError."""
-    if not np.isfinite(latents).all():
-        row = int((~np.isfinite(latents)).any(axis=1).argmax())
-        raise IncompatibleError(f"the model gives NaN or infinity for {what} {row}: it does not fit the data")
-    return latents
-
-
-def _matched(option: str, data: str | Array | None, expected: Expected, features: Features) -> Array | None:
+def _matched(option: str, data: Any, expected: Expected, asked: Asked) -> Array | None:
     if data is None:
         return None
     try:
-        return match_inputs(data, expected, features=features).inputs
+        found = prepare_within(1 << 60, data, expected, features=asked.features, preprocess=None)
+        return found.inputs[: len(found.inputs)]
     except IncompatibleError as error:
         raise IncompatibleError(f"{option}: {error}") from error
 
 
-def _stored_range(inputs: Array, span: tuple[float, float], settings: DistillSettings) -> tuple[float, float] | None:
+def _stored_range(
+    inputs: LazyArray, span: tuple[float, float], settings: DistillSettings
+) -> tuple[float, float] | None:
     """Return the range to store in 8 bits: the declared one, if its 256 levels hold the data's own values."""
-    blocks = preprocessing.blocks_of(inputs, 1 << 20)
     if settings.store == "float32":
         return None
-    if span[0] < span[1] and all(lie_on_levels(block, span) for block in blocks):
+    if span[0] < span[1] and all(lie_on_levels(block, span) for _, block in row_blocks(inputs, 1 << 20)):
         return span
     if settings.store == "auto":
         return None
     if not span[0] < span[1]:
         raise UsageError(f"--store uint8 needs a range of values, and the inputs are all {span[0]:g}")
-    has_items = settings.observed_checks or any(each.partition("=")[0] == "observed" for each in settings.origin)
+    has_items = settings.observed_checks or any(each.partition("=")[0] == "observed" for each in settings.origin or ())
     if has_items:
         raise UsageError(
             "--store uint8 would round observed points, which are items as they are: leave it out, or take float32"

@@ -10,6 +10,7 @@ from rosetta.origins import origins
 from rosetta.origins.draws import draws
 from rosetta.schemas.distill import MOST_POINTS, DistillSettings
 from rosetta.selection import selectors
+from rosetta.verbs.points.choosing import METHOD
 
 POINTS = {"observed": 64, "averaged": 64, "public": 64}  # anchors, where nobody says how many
 MANY_POINTS = 4096  # the same, of origins that hardly run out
@@ -18,6 +19,7 @@ PRIVATE = ("averaged", "moments")  # origins that can be made with differential 
 # option → the origins that it is for, and what it is there
 _BELONGS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "select": (("observed", "public"), "chooses among items"),
+    "stratify": (("observed",), "divides items into strata, of which each gives points"),
     "members": (("averaged",), "counts the items behind an averaged point"),
     "mix": (("mixed",), "counts the items behind a mixed point"),
     "draw": (("decoded",), "draws the latents of decoded points"),
@@ -35,6 +37,20 @@ class Portion:
     n_checks: int
 
 
+def with_origin(settings: DistillSettings, *, has_model: bool, has_decoder: bool) -> DistillSettings:
+    """Return settings that name an origin: what a sender of this kind can give, and gives nobody's items away."""
+    if settings.origin is not None:
+        made = [each for each in settings.origin if each.partition("=")[0] != "observed"]
+        if made and not has_model:
+            raise UsageError(
+                f"--origin {made[0]} makes points that a model has to label, and there are latents only: take --origin "
+                "observed, whose points are items of the data"
+            )
+        return settings
+    usual = "decoded" if has_decoder else "moments" if has_model else "observed"
+    return settings.model_copy(update={"origin": (usual,)})
+
+
 def portions_of(settings: DistillSettings) -> tuple[Portion, ...]:
     """Return how many anchors and checks each origin gives, or raise UsageError.
 
@@ -42,13 +58,19 @@ def portions_of(settings: DistillSettings) -> tuple[Portion, ...]:
     that are asked for on top come last.
     """
     counts: dict[str, int] = {}
-    for text in settings.origin:
-        name, count = _read(text, settings.pairs)
+    named = settings.origin or ("decoded",)
+    pairs = None if settings.pairs == "auto" else settings.pairs
+    for text in named:
+        name, count = _read(text, pairs)
         origins.get(name)
         if name in counts:
             raise UsageError(f"--origin {name} stands twice: give it once, as {name}=N")
         counts[name] = count
-    if settings.pairs is not None and all("=" in text for text in settings.origin):
+    if settings.pairs == "auto" and named != ("observed",):
+        raise UsageError(
+            "--pairs auto chooses among items, as many as improve the coverage: it is for --origin observed"
+        )
+    if settings.pairs is not None and all("=" in text for text in named):
         raise UsageError(
             f"--pairs {settings.pairs} has no effect where every --origin has its own number: leave it out"
         )
@@ -85,7 +107,7 @@ def _check_options(settings: DistillSettings, names: Sequence[str] | Mapping[str
                 "leave it out"
             )
     draws.get(settings.draw)
-    selectors.get(settings.select or "kmeans")
+    selectors.get(settings.select or METHOD)
     if settings.dp_epsilon is None:
         for option in ("dp_delta", "dp_norm"):
             if getattr(settings, option) is not None:

@@ -46,7 +46,7 @@ def _moments(
 
     low, high = sender.value_range
     released = private_moments(
-        flat(sender.inputs), low=low, high=high, epsilon=epsilon, delta=delta, norm_bound=settings.dp_norm
+        flat(sender.inputs[:]), low=low, high=high, epsilon=epsilon, delta=delta, norm_bound=settings.dp_norm
     )
     values, vectors = np.linalg.eigh(released.covariance)
     factor = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
@@ -72,10 +72,10 @@ def _averaged(
     n_points = portion.n_anchors + portion.n_checks
     n_cells = CELLS_A_POINT * n_points
     centres = rng.standard_normal((n_cells, sender.latents.shape[1]))  # of the prior: no item has a say in them
-    cells = pairwise_distances_argmin(sender.latents.astype(np.float64), centres)
+    cells = pairwise_distances_argmin(sender.latents[:].astype(np.float64), centres)
     low, high = sender.value_range
     released = private_means(
-        flat(sender.inputs), cells, n_cells=n_cells, low=low, high=high, epsilon=epsilon, delta=delta,
+        flat(sender.inputs[:]), cells, n_cells=n_cells, low=low, high=high, epsilon=epsilon, delta=delta,
         norm_bound=settings.dp_norm, least=settings.members,
     )  # fmt: skip
     least = settings.members + SURE * released.account.noise_sds["counts"]

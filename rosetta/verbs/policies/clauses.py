@@ -10,7 +10,7 @@ import numpy as np
 from rosetta.errors import PolicyError
 from rosetta.schemas.audit import DisclosureAudit, OriginAudit
 from rosetta.schemas.policy import Policy
-from rosetta.verbs.describe import parse_licence
+from rosetta.verbs.words import parse_licence
 
 OF_ITEMS = ("observed", "averaged", "mixed")  # origins whose points are made of a few items each
 SLACK = 1e-9  # relative: an epsilon that was divided among origins and added up again

@@ -19,7 +19,7 @@ from rosetta.errors import IncompatibleError, SourceError, UsageError
 from rosetta.files import read_small
 from rosetta.schemas.audit import PolicyMark
 from rosetta.schemas.policy import Policy
-from rosetta.verbs.describe import parse_licence
+from rosetta.verbs.words import parse_licence
 
 LARGEST = 1 << 26  # bytes of a policy: several million excluded rows
 

@@ -12,7 +12,8 @@ from rosetta.models import OPTIONS, architectures, options_of
 from rosetta.models.factory import load_factory
 from rosetta.models.likelihoods import Likelihood
 from rosetta.schemas.run import RunConfig, TrainSettings
-from rosetta.verbs.prepare import Expected, Features, Prepared, Streamable, prepare_within, tolerated, value_range
+from rosetta.verbs.matching import Features
+from rosetta.verbs.prepare import Expected, Prepared, Streamable, prepare_within, tolerated, value_range
 from rosetta.verbs.trainings.streaming import Facts, gibibytes
 
 DEFAULT_LATENT_DIM = 8
@@ -120,7 +121,9 @@ def configure(
     items: Prepared | Streamable, bundles: list[Bundle], settings: TrainSettings
 ) -> tuple[RunConfig, dict[str, Array]]:
     """Return what rebuilds the model and prepares its inputs, and the arrays of preprocessing steps by path."""
-    records, step_arrays = preprocessing.to_records(items.steps, lambda number, name: f"/preprocessing/{number}.{name}")
+    records, step_arrays = preprocessing.to_records(
+        items.told.steps, lambda number, name: f"/preprocessing/{number}.{name}"
+    )
     ranges = [value_range(items.facts), *(b.manifest.content.input.value_range for b in bundles)]
     n_dims = bundles[0].manifest.content.space.n_dims if bundles else settings.latent_dim or DEFAULT_LATENT_DIM
     latent_dim = settings.latent_dim or n_dims
@@ -131,7 +134,7 @@ def configure(
         latent_dim=latent_dim,
         space_dims=n_dims if n_dims < latent_dim else None,
         value_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
-        feature_names=items.feature_names,
+        feature_names=items.told.feature_names,
         preprocessing=records,
         library_size=library_size(items.facts) if settings.likelihood == "negative-binomial" else None,
         settings=TrainSettings(**(settings.model_dump() | resolved)),  # old runs outlive new defaults

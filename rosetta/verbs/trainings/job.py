@@ -27,7 +27,8 @@ from rosetta.objectives.held import HeldWeight
 from rosetta.objectives.pairs import AnchorPool
 from rosetta.schemas.run import RunConfig, TrainSettings
 from rosetta.schemas.signature import SignedBy
-from rosetta.verbs.prepare import Features, Prepared, Streamable
+from rosetta.verbs.matching import Features
+from rosetta.verbs.prepare import Prepared, Streamable
 from rosetta.verbs.trainings.configure import check_inputs, configure, prepare_items, refuse_idle_settings
 from rosetta.verbs.trainings.streaming import memory_budget
 from rosetta.verbs.validate import open_valid
@@ -160,12 +161,12 @@ def fingerprint(job: Job) -> str:
     """
     if isinstance(job.items, Streamable):
         stream, blocks = job.items.inputs, job.items.blocks
-        digest = hashlib.sha256(f"{stream.shape} {job.items.raw_dtype} ".encode())
+        digest = hashlib.sha256(f"{stream.shape} {job.items.told.raw_dtype} ".encode())
         for row in np.unique(np.linspace(0, len(stream) - 1, FINGERPRINT_READS).astype(int)):
             digest.update(stream.read(row, row + 1).tobytes())
         return f"{digest.hexdigest()[:12]}… in blocks of {blocks.block:,} of {blocks.pool:,} rows (--memory)"
     inputs = job.items.inputs
-    digest = hashlib.sha256(f"{inputs.shape} {job.items.raw_dtype} ".encode())
+    digest = hashlib.sha256(f"{inputs.shape} {job.items.told.raw_dtype} ".encode())
     for row in np.unique(np.linspace(0, len(inputs) - 1, FINGERPRINT_ROWS).astype(int)):
         digest.update(np.ascontiguousarray(inputs[row]).tobytes())
     return digest.hexdigest()

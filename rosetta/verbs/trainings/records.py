@@ -89,7 +89,7 @@ def outcomes_of(
             data=DataSummary(
                 n_items=len(job.items.inputs),
                 n_validation=training.held_out.rows.shape[-1] if training.held_out.counts else 0,
-                dtype=job.items.raw_dtype,
+                dtype=job.items.told.raw_dtype,
                 shape=job.config.input_shape,
             ),
             n_parameters=sum(p.numel() for p in model.parameters()),

@@ -15,7 +15,7 @@ from rosetta import preprocessing
 from rosetta.arrays import Array, first_nonfinite_row, flat
 from rosetta.errors import SourceError, UsageError
 from rosetta.preprocessing import Fitted
-from rosetta.sources import Rows
+from rosetta.sources import Rows, pick
 from rosetta.sources.memory import usable_memory
 
 GIB = 1 << 30
@@ -88,8 +88,20 @@ class Stream:
         """Shape of all inputs, (n_items, …)."""
         return (self.rows.shape[0], *self.read(0, 1).shape[1:])
 
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
     def __len__(self) -> int:
         return self.rows.shape[0]
+
+    def __getitem__(self, rows: slice | Array) -> Array:
+        """Return the inputs of a slice of step 1, or with these row numbers in any order, float32."""
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(len(self))
+            return self.read(start, max(start, stop))
+        return self._prepared(pick(self.rows, np.asarray(rows)))
 
     @property
     def item_size(self) -> int:
@@ -105,10 +117,13 @@ class Stream:
             If the file can no longer be read, or a row holds NaN or infinity: names the rows.
         """
         raw = self.read_raw(start, stop)
+        return self._prepared(raw, first=start)
+
+    def _prepared(self, raw: Array, first: int = 0) -> Array:
         with np.errstate(over="ignore"):  # what overflows becomes infinity, and is refused below
-            inputs = preprocessing.apply(self.steps, raw)
+            inputs = preprocessing.apply(self.steps, raw, first=first)
         if inputs is not raw:
-            refuse_overflow(inputs, first=start)
+            refuse_overflow(inputs, first=first)
         return inputs
 
     def read_raw(self, start: int, stop: int) -> Array:
@@ -127,6 +142,8 @@ class Stream:
 
     def collected(self, n_rows: int) -> Array:
         """Return all inputs in memory, float32, read `n_rows` at a time."""
+        if n_rows >= len(self):
+            return self.read(0, len(self))
         inputs = np.empty(self.shape, dtype=np.float32)
         for number, block in enumerate(self.blocks(n_rows)):
             inputs[number * n_rows : number * n_rows + len(block)] = block

@@ -1,0 +1,121 @@
+"""How the sender's items are chosen from: the method, and the strata that each get their share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rosetta.arrays import Array, Floats, LazyArray
+from rosetta.errors import IncompatibleError, UsageError
+from rosetta.schemas.distill import DistillSettings, Growth, StratumCount
+from rosetta.selection import select
+from rosetta.selection.growing import grow
+from rosetta.selection.strata import by_density, by_label
+from rosetta.sources import read_array
+from rosetta.verbs.matching import some
+from rosetta.verbs.prepare import Told
+
+if TYPE_CHECKING:
+    from rosetta.verbs.points.make import Points
+    from rosetta.verbs.points.opened import Opened
+
+DENSITY = "density"
+METHOD = "kmeans"
+
+
+class Strata(NamedTuple):
+    """Which stratum each item is in, and what they are called."""
+
+    codes: Array  # int, shape (n_items,)
+    names: tuple[str, ...]
+
+
+def strata_of(
+    settings: DistillSettings, told: Told, rows: Array, n_all: int, *, latents: LazyArray, source: str
+) -> Strata | None:
+    """Return the strata that ``--stratify`` asks for, of the items in `rows`, whose latents are given.
+
+    Raises
+    ------
+    UsageError, IncompatibleError
+        If there is no such column or source, or it does not have a label for each of all `n_all` items.
+    """
+    wanted = settings.stratify
+    if wanted is None:
+        return None
+    if wanted == DENSITY:
+        codes = by_density(latents, np.random.default_rng([settings.seed, 5]))
+        return Strata(codes, tuple(f"density layer {number}" for number in range(int(codes.max()) + 1)))
+    if wanted in told.columns:
+        labels = told.columns[wanted]()
+    elif "::" in wanted or Path(wanted).is_file():
+        labels = read_array(wanted)
+    else:
+        there = f"its columns are {some(list(told.columns))}" if told.columns else f"{source} has no columns"
+        raise UsageError(
+            f"--stratify {wanted}: expected {DENSITY}, a column of the data or a source of labels; {there}"
+        )
+    if labels.shape != (n_all,):
+        raise IncompatibleError(
+            f"--stratify {wanted} has shape {labels.shape}, but one label for each of the {n_all:,} items is needed"
+        )
+    codes, names = by_label(labels[rows])
+    return Strata(codes, tuple(map(str, names)))
+
+
+@dataclass
+class Chooser:
+    """Chooses rows by their latents: a `rosetta.origins.Selector`.
+
+    Parameters
+    ----------
+    method : str
+        Name of a selector.
+    strata : Strata, optional
+        Those of the sender's items, and of nothing else.
+    n_sampled : int, optional
+        Items that the method has seen, where there were too many to see all.
+    """
+
+    method: str
+    strata: Strata | None
+    n_sampled: int | None = None
+
+    def __call__(
+        self, latents: LazyArray, n_points: int, rng: np.random.Generator, /, *, exclude: Floats | None = None,
+        items: Array | slice | None = None,
+    ) -> Array:  # fmt: skip
+        """Return row numbers of `latents`, shape (n_points,), all different."""
+        codes = self.strata.codes[items] if self.strata is not None and items is not None else None
+        found = select(latents, n_points, rng, method=self.method, strata=codes, exclude=exclude)
+        if found.n_sampled is not None:
+            self.n_sampled = max(self.n_sampled or 0, found.n_sampled)
+        return found.rows
+
+
+def grown(opened: Opened, settings: DistillSettings) -> tuple[DistillSettings, tuple[Growth, ...]]:
+    """Return settings with the number of pairs that ``--pairs auto`` comes to, and the numbers that were tried."""
+    if settings.pairs != "auto":
+        return settings, ()
+    n_pairs, tried = grow(
+        opened.sender.latents, np.random.default_rng([settings.seed, 0]), method=settings.select or METHOD,
+        strata=None if opened.chooser.strata is None else opened.chooser.strata.codes,
+    )  # fmt: skip
+    figures = tuple(Growth(n_pairs=n, quantisation_error=error) for n, error in tried)
+    return settings.model_copy(update={"pairs": n_pairs}), figures
+
+
+def strata_counts(strata: Strata | None, points: Points) -> tuple[StratumCount, ...]:
+    """Return how many items and observed anchors each stratum has."""
+    if strata is None or points.rows is None:
+        return ()
+    n_strata = len(strata.names)
+    n_items = np.bincount(strata.codes, minlength=n_strata)
+    n_anchors = np.bincount(strata.codes[points.rows[: points.n_anchors]], minlength=n_strata)
+    return tuple(
+        StratumCount(name=name, n_items=int(of), n_anchors=int(n))
+        for name, of, n in zip(strata.names, n_items, n_anchors, strict=True)
+    )

@@ -1,0 +1,181 @@
+"""All items through the encoder, shard by shard: in this process, or by the workers of an executor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass
+from os import PathLike
+from typing import NamedTuple
+
+import numpy as np
+
+from rosetta.adapters import Adapted, Loading
+from rosetta.adapters import open_model as load
+from rosetta.arrays import Array, Floats, LazyArray
+from rosetta.errors import IncompatibleError, RosettaError, WorkerError
+from rosetta.preprocessing import Fitted
+from rosetta.sources import Source
+from rosetta.verbs.matching import Features
+from rosetta.verbs.points.keeping import Kept
+from rosetta.verbs.prepare import Expected, open_matched
+from rosetta.verbs.trainings.streaming import Stream
+
+SHARD_ROWS, SMALLEST_SHARD = 65_536, 256
+SHARD_BYTES = 1 << 25  # of inputs: large items have shards of fewer rows
+AHEAD = 32  # shards that wait for an executor's workers
+
+OnRows = Callable[[int, int], None]
+
+
+class Encoded(NamedTuple):
+    """A stretch of latents."""
+
+    means: Floats  # float32, shape (n_items, n_dims)
+    sds: Floats | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs: it opens the model, and data on disk, itself, and keeps them for the next shard."""
+
+    token: str  # of this distillation: what a worker has opened for another is not used
+    model: str
+    loading: Loading
+    data: Source
+    features: Features
+    expected: Expected | None
+    steps: Fitted
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether a worker can open the data by its name."""
+        return isinstance(self.data.data, str | PathLike)
+
+    def rows(self, start: int, stop: int) -> Encoded:
+        """Return the latents of rows of the source."""
+        return self._told(lambda: self.inputs(_stream(self).read(start, stop), start))
+
+    def inputs(self, inputs: Array, first: int) -> Encoded:
+        """Return the latents of inputs that were sent along; the first is of row `first`."""
+        return self._told(lambda: encoded(_model(self), inputs, first=first))
+
+    def _told(self, work: Callable[[], Encoded]) -> Encoded:
+        try:
+            with _LOCK:  # of the threads of one worker
+                return work()
+        except RosettaError as error:  # of kinds that do not all travel
+            raise WorkerError(str(error)) from None
+
+
+_LOCK = threading.RLock()
+_OPEN: dict[str, tuple[str, object]] = {}  # what a worker has opened last, by kind
+
+
+def encoded(model: Adapted, inputs: Array, *, first: int = 0, what: str = "row") -> Encoded:
+    """Return latents that are numbers, or raise IncompatibleError that names the row."""
+    means, sds = model.encode(inputs)
+    if not np.isfinite(means).all():
+        row = first + int((~np.isfinite(means)).any(axis=1).argmax())
+        raise IncompatibleError(f"the model gives NaN or infinity for {what} {row}: it does not fit the data")
+    return Encoded(means, sds)
+
+
+def encode_all(
+    model: Adapted, inputs: LazyArray, kept: Kept, *, executor: Executor | None, job: Job, on_rows: OnRows
+) -> None:
+    """Encode what is not in `kept` yet, and put it there.
+
+    Raises
+    ------
+    WorkerError
+        If the executor's workers are gone, or cannot do their part.
+    """
+    shards = [(start, min(start + kept.shard_rows, len(inputs))) for start in range(0, len(inputs), kept.shard_rows)]
+    waiting = [shard for shard in shards if not kept.has(shard[0])]
+    n_done = len(inputs) - sum(stop - start for start, stop in waiting)
+    on_rows(n_done, len(inputs))
+    work = _here(model, inputs, waiting) if executor is None else _elsewhere(executor, inputs, waiting, job)
+    for start, stop, found in work:
+        kept.put(start, found.means, found.sds)
+        n_done += stop - start
+        on_rows(n_done, len(inputs))
+
+
+def shard_rows(item_size: int) -> int:
+    """Return how many items of so many numbers are encoded at a time."""
+    return min(max(SHARD_BYTES // (4 * item_size), SMALLEST_SHARD), SHARD_ROWS)
+
+
+def _here(model: Adapted, inputs: LazyArray, shards: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, Encoded]]:
+    return ((start, stop, encoded(model, inputs[start:stop], first=start)) for start, stop in shards)
+
+
+def _elsewhere(
+    executor: Executor, inputs: LazyArray, shards: Sequence[tuple[int, int]], job: Job
+) -> Iterator[tuple[int, int, Encoded]]:
+    """Yield shards as they are done, whatever their order; a bounded number is on its way."""
+    running: dict[Future[Encoded], tuple[int, int]] = {}
+    rest = iter(shards)
+    try:
+        while True:
+            for start, stop in rest:
+                running[_submitted(executor, inputs, start, stop, job)] = (start, stop)
+                if len(running) >= AHEAD:
+                    break
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                start, stop = running.pop(future)
+                yield start, stop, _result(future)
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def _submitted(executor: Executor, inputs: LazyArray, start: int, stop: int, job: Job) -> Future[Encoded]:
+    try:
+        if job.is_on_disk:
+            return executor.submit(job.rows, start, stop)
+        return executor.submit(job.inputs, inputs[start:stop], start)
+    except RuntimeError as error:
+        raise _gone(error) from error
+
+
+def _result(future: Future[Encoded]) -> Encoded:
+    try:
+        return future.result()
+    except RosettaError:
+        raise
+    except BrokenExecutor as error:
+        raise _gone(error) from error
+    except Exception as error:  # executors raise what they come across
+        raise WorkerError(
+            f"a worker could not do its part ({type(error).__name__}: {error}). Each needs this version of Rosetta, "
+            "and model and data under the same paths; what is done is kept with --resume"
+        ) from error
+
+
+def _gone(error: Exception) -> WorkerError:
+    return WorkerError(
+        f"the executor's workers are gone ({error}): start it anew and repeat the command; what is done is kept with "
+        "--resume"
+    )
+
+
+def _model(job: Job) -> Adapted:
+    token, found = _OPEN.get("model", ("", None))
+    if token != job.token or not isinstance(found, Adapted):
+        found = load(job.model, job.loading)
+        _OPEN["model"] = (job.token, found)
+    return found
+
+
+def _stream(job: Job) -> Stream:
+    token, found = _OPEN.get("data", ("", None))
+    if token != job.token or not isinstance(found, Stream):
+        matched = open_matched(job.data, job.expected, features=job.features)
+        found = Stream(matched.rows, job.steps, str(job.data))
+        _OPEN["data"] = (job.token, found)
+    return found

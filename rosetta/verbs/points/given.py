@@ -1,0 +1,34 @@
+"""Latents that come without a model: computed elsewhere, one row an item."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rosetta.arrays import Floats
+from rosetta.errors import IncompatibleError
+from rosetta.sources import as_source, read_items
+
+
+def given_latents(latents: Any, n_items: int) -> Floats:
+    """Return given latents as float32, shape (n_items, n_dims).
+
+    Raises
+    ------
+    IncompatibleError
+        If there is not one for each item, or they are no vectors.
+    """
+    found = read_items(latents)
+    where = str(as_source(latents))
+    if found.ndim != 2:
+        raise IncompatibleError(f"--latents {where} has shape {found.shape}, but latents are (n_items, n_dims)")
+    if len(found) != n_items:
+        raise IncompatibleError(
+            f"--latents {where} has {len(found):,} rows, but the data has {n_items:,} items: one for each is "
+            "needed, in the same order"
+        )
+    single: Floats = found.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise IncompatibleError(f"--latents {where} holds numbers beyond 32-bit floats")
+    return single
