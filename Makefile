@@ -44,6 +44,7 @@ benchmarks: $(READY)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.distill
 
 # torch first and alone: what depends on it then finds it there, and fetches no other build; pythae, of which there is an
 # example, without what it asks for: packages of old Pythons

@@ -100,7 +100,7 @@ def distill(
     select: Annotated[
         str | None,
         typer.Option(
-            help="How observed or public points are chosen: kmeans, minibatch-kmeans, agglomerative, gmm, kmedoids, "
+            help="How observed or public points are chosen: kmeans, minibatch-kmeans, agglomerative, gmm, k-medoids, "
             "farthest, herding or random.",
             show_default="kmeans",
             rich_help_panel=POINTS,

@@ -116,6 +116,8 @@ class DataSummary(Record):
     n_validation: Count
     dtype: Text
     shape: Shape
+    filled_features: tuple[Text, ...] = ()  # that the data lacks, and that --fill-missing stands for
+    n_skipped: Count = 0  # bad files that --skip-bad left out
 
 
 class RunRecord(Record):

@@ -25,6 +25,7 @@ __all__ = [
     "choose_name",
     "column_of",
     "gone",
+    "is_on_disk",
     "open_rows",
     "pick",
     "read_array",
@@ -91,6 +92,11 @@ def read_array(source: str) -> Array:
             return rows.read(0, rows.shape[0])
         finally:
             rows.close()
+
+
+def is_on_disk(data: Any) -> bool:
+    """Whether data, no Source, is named by a path or URL, and not in memory."""
+    return isinstance(data, str | PathLike)
 
 
 def open_rows(data: Any) -> Rows:

@@ -137,6 +137,8 @@ def sweep(
         )  # fmt: skip
 
     job, fabric = start(ready, device, devices=devices, nodes=nodes, precision_mode=first.precision_mode)
+    for note in job.items.told.notes:
+        on_note(note)
     mode = _mode_of(job, replicate_mode)
     each = [job.settings_with({name: getattr(point, name) for name in VARIED}) for point in points]
     conclude = Conclusion(

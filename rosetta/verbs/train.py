@@ -150,6 +150,8 @@ def train(
         return job
 
     job, fabric = start(ready, device, devices=devices, nodes=nodes, precision_mode=chosen.precision_mode)
+    for note in job.items.told.notes:
+        on_note(note)
     if chosen.likelihood not in COUNTS:
         _note_range(job.items, on_note)
     if chosen.align and start_from is None:

@@ -48,7 +48,7 @@ def test_a_lab_shares_its_space_with_another(run, lab: Lab, tmp_path: Path):
 KEYS = {
     "train": "run objective n_items n_validation epochs best_epoch rows_per_s final final_anchor_weight anchors",
     "distill": "bundle content_id bundle_id n_bytes n_pairs n_anchors n_checks n_dims origins figures coverage audit"
-    " privacy",
+    " privacy n_sampled growth strata filled_features n_skipped",
     "validate": "bundle valid strict exit_code schema_version findings left_out skipped",
     "check": "verdict reason n_checks origins by_origin spread unexplained_variance null p_value threshold rms_over_sd"
     " retrieval_top1 content_id signed_by",
@@ -139,7 +139,7 @@ def test_schemas_are_exported(run, tmp_path: Path):
 
 BAD = {
     "a missing file": (["train", "nothing.npy", "-o", "run"], "there is no file nothing.npy"),
-    "a folder": (["train", "folder", "-o", "run"], "is a folder, but data is a file"),
+    "a folder": (["train", "folder", "-o", "run"], "is a folder without files of a kind that is read there"),
     "an empty array": (["train", "bad.npz::empty", "-o", "run"], "at least two items"),
     "one row": (["train", "bad.npz::one", "-o", "run"], "at least two items"),
     "NaN": (["train", "bad.npz::nan", "-o", "run"], "NaN or infinity, the first in row 3"),

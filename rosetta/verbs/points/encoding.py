@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
-from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from rosetta.adapters import open_model as load
 from rosetta.arrays import Array, Floats, LazyArray
 from rosetta.errors import IncompatibleError, RosettaError, WorkerError
 from rosetta.preprocessing import Fitted
-from rosetta.sources import Source
+from rosetta.sources import Source, is_on_disk
 from rosetta.verbs.matching import Features
 from rosetta.verbs.points.keeping import Kept
 from rosetta.verbs.prepare import Expected, open_matched
@@ -47,11 +46,6 @@ class Job:
     features: Features
     expected: Expected | None
     steps: Fitted
-
-    @property
-    def is_on_disk(self) -> bool:
-        """Whether a worker can open the data by its name."""
-        return isinstance(self.data.data, str | PathLike)
 
     def rows(self, start: int, stop: int) -> Encoded:
         """Return the latents of rows of the source."""
@@ -136,7 +130,7 @@ def _elsewhere(
 
 def _submitted(executor: Executor, inputs: LazyArray, start: int, stop: int, job: Job) -> Future[Encoded]:
     try:
-        if job.is_on_disk:
+        if is_on_disk(job.data.data):  # which a worker opens by its name
             return executor.submit(job.rows, start, stop)
         return executor.submit(job.inputs, inputs[start:stop], start)
     except RuntimeError as error:

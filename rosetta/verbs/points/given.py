@@ -28,7 +28,8 @@ def given_latents(latents: Any, n_items: int) -> Floats:
             f"--latents {where} has {len(found):,} rows, but the data has {n_items:,} items: one for each is "
             "needed, in the same order"
         )
-    single: Floats = found.astype(np.float32)
+    with np.errstate(over="ignore"):  # what overflows becomes infinity, and is refused below
+        single: Floats = found.astype(np.float32)
     if not np.isfinite(single).all():
         raise IncompatibleError(f"--latents {where} holds numbers beyond 32-bit floats")
     return single

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from os import PathLike
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +21,7 @@ from rosetta.origins import Sender
 from rosetta.preprocessing import Fitted
 from rosetta.schemas.distill import DistillSettings
 from rosetta.schemas.policy import Policy
-from rosetta.sources import as_source
+from rosetta.sources import Source, as_source, is_on_disk
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import expected_by
 from rosetta.verbs.points.choosing import METHOD, Chooser, strata_of
@@ -32,6 +31,8 @@ from rosetta.verbs.points.keeping import digest_of, kept_latents
 from rosetta.verbs.points.make import Points
 from rosetta.verbs.policies import included_rows
 from rosetta.verbs.prepare import Expected, Prepared, Streamable, prepare_within, value_range
+
+MARKED = 64  # inputs that go into the mark of a distillation
 
 
 @dataclass(frozen=True)
@@ -147,13 +148,14 @@ def _embedded(
     n_rows = shard_rows(int(np.prod(inputs.shape[1:])))
     source = as_source(asked.data)
     mark: dict[str, object] = {
-        "model": digest_of(model.weights_sha256, model.kind),
-        "data": digest_of(source, _stamp(source.data), inputs.shape, asked.features),
+        "model": digest_of(model.weights_sha256, model.kind, asked.loading.spread),
+        "data": digest_of(*_stamp(source), inputs.shape, _some_rows(inputs), asked.features),
         "preprocessing": digest_of(*((name, step.parameters, {k: v.tobytes() for k, v in step.arrays.items()})
                                      for name, step in items.told.steps)),
         "shape": [len(inputs), n_dims, n_rows],
     }  # fmt: skip
-    job = Job(uuid4().hex, asked.model or "", asked.loading, source, asked.features, expected, items.told.steps)
+    sent = source if is_on_disk(source.data) else Source(None)  # what is in memory goes along shard by shard
+    job = Job(uuid4().hex, asked.model or "", asked.loading, sent, asked.features, expected, items.told.steps)
     with kept_latents(
         output, len(inputs), n_dims, has_sds=has_sds, shard_rows=n_rows, mark=mark, resume=asked.resume
     ) as kept:
@@ -161,14 +163,20 @@ def _embedded(
         yield kept.latents
 
 
-def _stamp(data: Any) -> object:
-    """Return what changes when a file does."""
-    if not isinstance(data, str | PathLike):
-        return None
-    path = Path(str(data).partition("::")[0])
-    if path.is_dir():
-        return sorted((each.name, each.stat().st_size) for each in path.iterdir())
-    return (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None
+def _stamp(source: Source) -> tuple[object, ...]:
+    """Return what changes when the choice of rows or a file does, and stays the same in another process."""
+    if not is_on_disk(source.data):
+        return ()
+    path = Path(str(source.data).partition("::")[0])
+    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    found = [(str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files if each.exists()]
+    return (replace(source, data=str(source.data)), found)
+
+
+def _some_rows(inputs: LazyArray) -> str:
+    """Return a digest of inputs that are spread over all, as data in memory has no other mark."""
+    rows = np.unique(np.linspace(0, len(inputs) - 1, MARKED).astype(int))
+    return digest_of(*(inputs[row : row + 1].tobytes() for row in rows.tolist()))
 
 
 def rounding(span: tuple[float, float] | None) -> Callable[[Array], Array]:

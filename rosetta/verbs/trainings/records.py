@@ -91,6 +91,8 @@ def outcomes_of(
                 n_validation=training.held_out.rows.shape[-1] if training.held_out.counts else 0,
                 dtype=job.items.told.raw_dtype,
                 shape=job.config.input_shape,
+                filled_features=job.items.told.filled,
+                n_skipped=job.items.told.n_skipped,
             ),
             n_parameters=sum(p.numel() for p in model.parameters()),
             started_from=None if job.start is None else job.start.record.weights_sha256,
