@@ -102,8 +102,8 @@ def _pairs(report: InspectReport) -> Section:
 
 
 STEPS = {
-    "channels_first": "from (height, width, channels) to (channels, height, width)",
-    "channels_last": "from (channels, height, width) to (height, width, channels)",
+    "channels_first": "to (channels, height, width)",
+    "channels_last": "to (height, width, channels)",
     "clip": "what lies outside goes to the nearer end",
     "flatten": "all numbers of an item on one axis",
     "grey": "0.299 red, 0.587 green and 0.114 blue",

@@ -52,16 +52,19 @@ def _check_shape(adapted: Adapted, items: Array) -> None:
     wanted, found = adapted.input_shape, items.shape[1:]
     if wanted is not None and wanted != found:
         raise IncompatibleError(
-            f"the items have shape {found}, but {adapted.kind} takes {wanted}.{_steps(found, wanted)}"
+            f"the items have shape {found}, but {adapted.kind} takes {wanted}.{steps_between(found, wanted)}"
         )
 
 
-def _steps(found: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+def steps_between(found: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     """Return what makes items of one shape of the other, as a sentence after a space; nothing if nothing does."""
     if math.prod(found) != math.prod(wanted):
         return " Give it the items that it was trained with"
     if len(wanted) == 1:
         return " Add the step flatten: --preprocess flatten"
+    if len(found) == 2 and wanted in ((1, *found), (*found, 1)):
+        step = "channels_first" if wanted == (1, *found) else "channels_last"
+        return f" It has an axis for the one channel: --preprocess {step}"
     if len(found) == 3 and wanted == (found[2], *found[:2]):
         return " Its channels come first: --preprocess channels_first"
     if len(found) == 3 and wanted == (*found[1:], found[0]):
@@ -79,7 +82,7 @@ def _advice(adapted: Adapted, items: Array) -> str:
         shapes = [(found[2], *found[:2]), (*found[1:], found[0]), *shapes]
     for shape in dict.fromkeys(shapes):
         if shape != found and _runs(adapted, np.zeros((2, *shape), np.float32)):
-            return f" It does run on items of shape {shape}.{_steps(found, shape)}"
+            return f" It does run on items of shape {shape}.{steps_between(found, shape)}"
     return f" The items have shape {found}: is that the shape, and the preprocessing, that it was trained with?"
 
 

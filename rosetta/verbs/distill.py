@@ -39,7 +39,7 @@ from rosetta.verbs.describe import (
     describe_space,
 )
 from rosetta.verbs.matching import Features
-from rosetta.verbs.opening import BUDGET_GIB
+from rosetta.verbs.opening import BUDGET_GIB, notes_on
 from rosetta.verbs.points.choosing import grown, strata_counts
 from rosetta.verbs.points.encoding import OnRows
 from rosetta.verbs.points.make import Points, make_points
@@ -153,13 +153,19 @@ def distill(
     path = Path(output)
     check_output(path, force=force, suffix=".h5")
     _check_words(chosen)
-    _check_model(model, latents, {"decoder": decoder, "spread": spread, "executor": executor, "resume": resume or None})
+    _check_model(
+        model, latents,
+        {"decoder": decoder, "spread": spread, "executor": executor, "resume": resume or None,
+         "allow-code": allow_code, "allow-pickle": allow_pickle or None},
+    )  # fmt: skip
+    if model is None:
+        chosen = with_origin(chosen, has_model=False, has_decoder=False)
     portions_of(chosen)  # what cannot be is refused before any work
     loading = Loading(
         resolve_device(device), allow_code, allow_pickle, None if decoder is None else str(decoder), spread
     )
     opened_model = None if model is None else load(str(model), loading)
-    for note in opened_model.notes if opened_model is not None else ():
+    for note in notes_on(opened_model, preprocess) if opened_model is not None else ():
         on_note(note)
     has_decoder = opened_model is not None and opened_model.decode is not None
     chosen = with_origin(chosen, has_model=model is not None, has_decoder=has_decoder)

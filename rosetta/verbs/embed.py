@@ -16,7 +16,7 @@ from rosetta.arrays import Array, Floats
 from rosetta.files import atomic_file, check_output
 from rosetta.schemas.reports import EmbedReport
 from rosetta.verbs.matching import Features
-from rosetta.verbs.opening import BUDGET_GIB, expected_by, open_model
+from rosetta.verbs.opening import BUDGET_GIB, expected_by, notes_on, open_model
 from rosetta.verbs.points.encoding import OnRows, encoded, shard_rows
 from rosetta.verbs.prepare import Prepared, Streamable, prepare_within
 from rosetta.verbs.trainings.streaming import GIB
@@ -47,6 +47,7 @@ def latents_of(
     """
     opened = open_model(model, device=device, allow_code=allow_code, allow_pickle=allow_pickle)
     items = _items(opened, data, features, preprocess)
+    check_encoder(opened, items.inputs[:PROBED])
     latents = np.concatenate(list(_blocks(opened, items, on_rows)))
     items.close()
     return latents if all_dims or opened.space_dims is None else latents[:, : opened.space_dims]
@@ -83,7 +84,7 @@ def embed(
     started = time.perf_counter()
     opened = open_model(model, device=device, allow_code=allow_code, allow_pickle=allow_pickle)
     items = _items(opened, data, features, preprocess)
-    for note in (*opened.notes, *items.told.notes):
+    for note in (*notes_on(opened, preprocess), *items.told.notes):
         on_note(note)
     n_items, n_all = len(items.inputs), check_encoder(opened, items.inputs[:PROBED])
     n_space = opened.space_dims or n_all

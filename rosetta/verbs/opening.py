@@ -41,6 +41,17 @@ def is_model(text: str | PathLike[str]) -> bool:
     return is_folder or any(adapters.get(name).knows(str(text)) for name in adapters)
 
 
+def notes_on(model: Adapted, preprocess: str | None) -> tuple[str, ...]:
+    """Return what the user should know of a model before its latents are believed."""
+    if model.steps is not None or preprocess is not None:
+        return model.notes
+    return (
+        *model.notes,
+        f"nobody says what {model.kind} sees of an item, so items go in as they are: pass --preprocess, such as "
+        "'scale(0, 255)', if it was trained on something else",
+    )
+
+
 def expected_by(model: Adapted) -> Expected:
     """Return what a model expects of inputs, as far as it is known."""
     span = model.value_range

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rosetta import preprocessing
+from rosetta.adapters.probe import steps_between
 from rosetta.arrays import Array
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError, PreprocessingError, SourceError
@@ -164,7 +165,7 @@ def prepare_within(
         _refuse(matched.differences or _shape_differences(stream, expected), expected)
     told = Told(
         str(rows.dtype) if not rows.holds_sounds else "sound", steps, matched.names, matched.filled, rows.n_skipped,
-        _notes(matched, expected), rows.columns,
+        _notes(matched), rows.columns,
     )  # fmt: skip
     items: Prepared | Streamable
     if 4 * math.prod(stream.shape) <= budget:
@@ -230,7 +231,7 @@ def _usual(rows: Rows, expected: Expected | None, blocks: Callable[[], Iterator[
 def _shape_differences(stream: Stream, expected: Expected) -> list[str]:
     raw, steps = stream.rows.shape[1:], preprocessing.describe(stream.steps)
     after = f" after {steps}" if stream.steps else ""
-    if expected.shape is None:
+    if expected.shape is None or expected.steps is None:  # an encoder that is tried on items says more
         return []
     try:
         shape = stream.shape[1:]
@@ -238,10 +239,14 @@ def _shape_differences(stream: Stream, expected: Expected) -> list[str]:
         return [f"an item of the data has shape {raw}, to which {expected.holder}'s steps do not apply: {error}"]
     if shape == expected.shape:
         return []
-    return [f"an item of the data has shape {shape}{after}, {expected.holder} has {expected.shape}"]
+    advice = steps_between(shape, expected.shape) if expected.steps is None else ""
+    return [
+        f"an item of the data has shape {shape}{after}, {expected.holder} has {expected.shape}.{advice}".rstrip(".")
+    ]
 
 
-def _notes(matched: Matched, expected: Expected | None) -> tuple[str, ...]:
+def _notes(matched: Matched) -> tuple[str, ...]:
+    """Return what the user should know of the data."""
     notes = list(matched.notes)
     if matched.rows.n_skipped:
         notes.append(f"{matched.rows.n_skipped:,} bad items were left out")

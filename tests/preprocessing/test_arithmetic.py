@@ -103,6 +103,13 @@ def test_grey_is_close_to_that_of_pillow_with_channels_first_or_last():
     assert (last == first).all()
 
 
+def test_grey_images_get_an_axis_for_their_one_channel():
+    grey = COLOURS[..., 0]
+
+    assert (_after("channels_first", grey)[:, 0] == grey).all()
+    assert (_after("channels_last", grey)[..., 0] == grey).all()
+
+
 def test_channels_move_to_the_front_and_back():
     first = _after("channels_first", COLOURS)
 
@@ -137,7 +144,6 @@ def test_steps_that_change_shapes_give_the_same_block_by_block_and_from_their_re
         ("grey", (3, 8, 3), "could be both"),
         ("resize(4, 4)", (64,), "put resize before flatten"),
         ("resize(4, 4)", (2, 8, 8, 3), r"the items have shape \(2, 8, 8, 3\)"),
-        ("channels_first", (8, 8), "leave it out for images without channels"),
         ("channels_last", (192,), "put it before flatten"),
         ("flatten | resize(4, 4)", (8, 8), r"the items have shape \(64,\)"),
     ],

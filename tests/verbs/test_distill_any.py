@@ -12,8 +12,9 @@ import torch
 from torch.export import Dim
 
 import rosetta
-from rosetta.errors import IncompatibleError
+from rosetta.errors import IncompatibleError, ModelError, RosettaError, SourceError, UsageError
 from rosetta.programs.torch_export import silent
+from rosetta.sources import Source
 from tests.adapters.conftest import Shelf
 from tests.adapters.models import Samples, Swapped, images, trained
 
@@ -60,14 +61,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 def _pythae(shop: Shop) -> str:
     pytest.importorskip("pythae")
-    from pythae.models import VAE, VAEConfig
+    from pythae.models import BetaVAE, BetaVAEConfig
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = VAE(VAEConfig(input_dim=(1, 6, 6), latent_dim=3))
-        optimizer = torch.optim.Adam(model.parameters(), 1e-3)
-        data = torch.from_numpy(images(N_ITEMS))
-        for _ in range(300):
+        model = BetaVAE(BetaVAEConfig(input_dim=(1, 6, 6), latent_dim=3, beta=0.02))
+        optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+        data = torch.from_numpy(images(100))
+        for _ in range(100):
             optimizer.zero_grad()
             model({"data": data}).loss.backward()
             optimizer.step()
@@ -147,8 +148,8 @@ def test_a_receiver_trains_in_the_space_of_anothers_model(
     kind: str, shop: Shop, tmp_path: Path, request: pytest.FixtureRequest
 ):
     model = request.getfixturevalue(kind)
-    more = {} if kind == "pythae" else {"decoder": shop.decoder}
-    rosetta.distill(model, shop.data, tmp_path / "b.h5", pairs=300, checks=32, **more, **SIGNED)
+    origin = "decoded" if kind == "pythae" else "mixed"
+    rosetta.distill(model, shop.data, tmp_path / "b.h5", origin=origin, pairs=300, checks=32, **SIGNED)
 
     rosetta.train(images(300, seed=1), tmp_path / "bob", anchors=[tmp_path / "b.h5"], hidden=(64,), epochs=60, batch_size=32)
     proof = rosetta.check(tmp_path / "bob", tmp_path / "b.h5")
@@ -179,5 +180,64 @@ def test_the_spread_is_in_the_bundle_where_somebody_says_what_it_is(pt2: str, sh
 
     bundle = rosetta.Bundle.open(tmp_path / "b.h5")
     with torch.inference_mode():
-        expected = (0.5 * shop.shelf.encoder(torch.from_numpy(bundle.inputs))[1]).exp().numpy()
+        expected = (0.5 * shop.shelf.encoder(torch.tensor(bundle.inputs))[1]).exp().numpy()
     assert bundle.latents_sd == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_usual_origin_is_the_most_private_that_a_sender_can_give(pt2: str, shop: Shop, tmp_path: Path):
+    with pytest.raises(RosettaError, match="decoder"):
+        rosetta.distill(pt2, shop.data, tmp_path / "b.h5", origin="decoded", **FEW)
+    assert list(tmp_path.iterdir()) == []
+
+
+Z = np.random.default_rng(0).normal(size=(N_ITEMS, 2))
+NAN = np.where(np.arange(N_ITEMS)[:, None] == 7, np.nan, Z)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"latents": None}, UsageError, "neither a model nor --latents"),
+        ({"origin": "decoded"}, UsageError, "--origin decoded makes points that a model has to label"),
+        ({"origin": ["observed", "mixed=3"]}, UsageError, "--origin mixed makes points that a model has to label"),
+        ({"spread": "sd"}, UsageError, "--spread has no effect with --latents"),
+        ({"decoder": "d.pt2"}, UsageError, "--decoder has no effect with --latents"),
+        ({"resume": True}, UsageError, "--resume has no effect with --latents"),
+        ({"allow_pickle": True}, UsageError, "--allow-pickle has no effect with --latents"),
+        ({"latents": Z[:-3]}, IncompatibleError, "has 397 rows, but the data has 400 items: one for each"),
+        ({"latents": Z[:, None]}, IncompatibleError, r"has shape \(400, 1, 2\), but latents are \(n_items, n_dims\)"),
+        ({"latents": NAN}, SourceError, "NaN or infinity, the first in row 7"),
+        ({"latents": Z * 1e200}, IncompatibleError, "beyond 32-bit floats"),
+        ({"latents": np.array([["a"]] * N_ITEMS)}, SourceError, "items must be real numbers"),
+        ({"latents": "none.npy"}, SourceError, "there is no file none.npy"),
+        ({"data": Source(images(N_ITEMS), rows=":100")}, IncompatibleError, "but the data has 100 items"),
+    ],
+)
+def test_latents_that_do_not_belong_to_the_data_are_refused_and_nothing_written(
+    change: dict[str, Any], error: type[Exception], words: str, tmp_path: Path
+):
+    settings = FEW | {"latents": Z, "data": images(N_ITEMS)} | change
+    data = settings.pop("data")
+    with pytest.raises(error, match=words):
+        rosetta.distill(None, data, tmp_path / "b.h5", **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_that_cannot_be_right_are_refused_with_advice(pt2: str, shop: Shop, tmp_path: Path):
+    samples = shop.shelf.trace("samples.pt", Samples(shop.shelf.encoder))
+    last = images(N_ITEMS).transpose(0, 2, 3, 1)
+
+    with pytest.raises(UsageError, match="a model and --latents are both given"):
+        rosetta.distill(pt2, shop.data, tmp_path / "b.h5", latents=Z, **FEW)
+    with pytest.raises(IncompatibleError, match="(?s)twice|sample"):
+        rosetta.distill(samples, shop.data, tmp_path / "b.h5", **FEW)
+    with pytest.raises(IncompatibleError, match="--preprocess channels_first"):
+        rosetta.distill(pt2, last, tmp_path / "b.h5", **FEW)
+    with pytest.raises(ModelError, match="Other models are known too"):
+        rosetta.distill(shop.data, shop.data, tmp_path / "b.h5", **FEW)
+    assert list(tmp_path.iterdir()) == []
+
+    rosetta.distill(pt2, last, tmp_path / "b.h5", preprocess="channels_first", origin="observed", **FEW)
+    with_steps = rosetta.Bundle.open(tmp_path / "b.h5")
+    assert with_steps.inputs.shape[1:] == (1, 6, 6)
+    assert rosetta.validate(tmp_path / "b.h5", model=pt2, data=last).valid

@@ -96,6 +96,7 @@ def open_sender(
     with ExitStack() as held:
         items = prepare_within(asked.budget, asked.data, expected, features=asked.features, preprocess=asked.preprocess)
         held.callback(items.close)
+        n_all = 0 if model is None else check_encoder(model, items.inputs[:PROBED])  # before all are read
         span = (model.value_range if model is not None else None) or value_range(items.facts)
         stored = _stored_range(items.inputs, span, settings)
         expected = Expected(expected.holder, items.inputs.shape[1:], items.told.steps, items.told.feature_names, span)
@@ -106,7 +107,7 @@ def open_sender(
         if model is None:
             latents, sds = given_latents(asked.latents, len(items.inputs)), None
         else:
-            latents, sds = held.enter_context(_embedded(output, asked, model, items, expected, on_rows))
+            latents, sds = held.enter_context(_embedded(output, asked, model, n_all, items, expected, on_rows))
         n_dims = (model.space_dims if model is not None else None) or latents.shape[1]
         rows = included_rows(policy or Policy(), len(latents))
         every = len(rows) == len(latents)
@@ -138,13 +139,12 @@ def open_sender(
 
 @contextmanager
 def _embedded(
-    output: Path, asked: Asked, model: Adapted, items: Prepared | Streamable, expected: Expected, on_rows: OnRows
-) -> Iterator[tuple[LazyArray, LazyArray | None]]:
+    output: Path, asked: Asked, model: Adapted, n_dims: int, items: Prepared | Streamable, expected: Expected,
+    on_rows: OnRows,
+) -> Iterator[tuple[LazyArray, LazyArray | None]]:  # fmt: skip
     """Yield the latents of all items."""
     inputs = items.inputs
-    sample = inputs[: min(len(inputs), PROBED)]
-    n_dims = check_encoder(model, sample)
-    has_sds = model.encode(sample[:1])[1] is not None
+    has_sds = model.encode(inputs[:1])[1] is not None
     n_rows = shard_rows(int(np.prod(inputs.shape[1:])))
     source = as_source(asked.data)
     mark: dict[str, object] = {

@@ -40,7 +40,7 @@ class Portion:
 def with_origin(settings: DistillSettings, *, has_model: bool, has_decoder: bool) -> DistillSettings:
     """Return settings that name an origin: what a sender of this kind can give, and gives nobody's items away."""
     if settings.origin is not None:
-        made = [each for each in settings.origin if each.partition("=")[0] != "observed"]
+        made = [name for each in settings.origin if (name := each.partition("=")[0]) != "observed"]
         if made and not has_model:
             raise UsageError(
                 f"--origin {made[0]} makes points that a model has to label, and there are latents only: take --origin "
