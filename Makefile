@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# a process on each core, of one thread each; what belongs to one file stays together
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 TREE := $(VENV)/tree# the packages as they are installed, for mypy
 
 .PHONY: demo test slow check format lint types doctests generated generate benchmarks lock tools clean
@@ -11,7 +13,7 @@ demo: $(READY)
 	$(BIN)/rosetta demo --force
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(TESTS) -m "not slow"
 
 check: lint types test slow doctests generated
 
@@ -25,7 +27,7 @@ types: $(READY)
 	cd $(TREE) && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" -p rosetta
 
 slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(TESTS) -m slow
 
 doctests: $(READY)
 	$(BIN)/python -m pytest --doctest-modules rosetta schemas cli

@@ -36,7 +36,7 @@ SHOWN_STRATA = 8
 
 @takes_source
 def distill(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Left out with --latents.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Left out with --latents.")],
     data: Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False)] = None,
     *,
     latents: Annotated[
@@ -280,7 +280,7 @@ def distill(
         emit(report, as_json=json, text=lambda: _show(report))
 
 
-def model_and_data(model: Path, data: Any, *, has_latents: bool) -> tuple[Path | None, Any]:
+def model_and_data(model: str, data: Any, *, has_latents: bool) -> tuple[str | None, Any]:
     """Return what the arguments name: with --latents, there is data only."""
     from rosetta.errors import UsageError
     from rosetta.sources import Source
@@ -289,7 +289,7 @@ def model_and_data(model: Path, data: Any, *, has_latents: bool) -> tuple[Path |
     if has_latents and is_given:
         raise UsageError("a model and --latents are both given: write rosetta distill DATA --latents Z, without MODEL")
     if has_latents:
-        return None, replace(data, data=str(model)) if isinstance(data, Source) else str(model)
+        return None, replace(data, data=model) if isinstance(data, Source) else model
     if not is_given:
         raise UsageError("DATA is missing: write rosetta distill MODEL DATA, or rosetta distill DATA --latents Z")
     return model, data

@@ -30,5 +30,15 @@ def test_another_distribution_adds_a_plug_in_by_entry_point(tmp_path: Path):
         [sys.executable, "-c", code], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
 
-    known = ["agglomerative", "farthest", "first", "gmm", "herding", "k-medoids", "kmeans", "minibatch-kmeans", "random"]
+    known = [
+        "agglomerative",
+        "farthest",
+        "first",
+        "gmm",
+        "herding",
+        "k-medoids",
+        "kmeans",
+        "minibatch-kmeans",
+        "random",
+    ]
     assert result.stdout.strip() == f"[0, 1, 2] {known}"

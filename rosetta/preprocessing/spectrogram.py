@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -89,17 +90,39 @@ class Spectrogram:
 
     @classmethod
     def fit(cls, blocks: Iterable[Array], *numbers: float | None) -> Spectrogram:
-        """Learn the rate from the first of the sender's sounds, unless it is given; the others are met when used."""
+        """Learn the rate from the first of the sender's sounds, unless it is given, and refuse ones that are too long.
+
+        Other misfits are met one by one when the step is used; how long the longest is, is worth knowing at once.
+        """
         given = dict(zip(DEFAULTS, numbers, strict=True))
+        rest = iter(blocks)
+        first = next(rest)
         if given["rate_hz"] is None:
-            first = next(iter(blocks))
             if not _are_sounds(first):
                 raise PreprocessingError(
                     "waveforms do not say how many samples there are in a second: write spectrogram(rate_hz=44100), "
                     "with the rate that they have"
                 )
             given["rate_hz"] = float(first[0].rate_hz)
-        return cls.restore(given, {})
+        fitted = cls.restore(given, {})
+        fitted._refuse_long(itertools.chain([first], rest))
+        return fitted
+
+    def _refuse_long(self, blocks: Iterable[Array]) -> None:
+        """Say how many sounds are too long, and how long the longest is."""
+        n_long, longest_s = 0, 0.0
+        for block in blocks:
+            if not _are_sounds(block):
+                return
+            seconds = [len(each.samples) / each.rate_hz for each in block]
+            n_long += sum(each > self.longest_s + 1 / self.rate_hz for each in seconds)
+            longest_s = max([longest_s, *seconds])
+        if n_long:
+            raise PreprocessingError(
+                f"{n_long:,} segments last longer than the {self.longest_s:g} s that this spectrogram spans, the "
+                f"longest {longest_s:.4f} s: leave such segments out, or write "
+                f"spectrogram(longest_s={longest_s + 5e-3:.2f})"
+            )
 
     @classmethod
     def restore(cls, parameters: Mapping[str, Any], arrays: Mapping[str, Array]) -> Spectrogram:

@@ -132,4 +132,6 @@ def _wrapped(what: str) -> Iterator[None]:
 def reason(error: Exception) -> str:
     """Return the kind of an error and the start of its text on one line: exporters write pages."""
     text = " ".join(str(error).split())
+    if "Traceback of TorchScript" in text:  # what matters stands behind the program's own lines
+        text = text.rpartition("Error: ")[2]
     return f"{type(error).__name__}: {text[:400] + ' …' if len(text) > 400 else text}".rstrip(".: ")

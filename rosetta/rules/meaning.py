@@ -103,7 +103,12 @@ def checks_are_there(file: Candidate) -> Iterator[Problem]:
         yield Problem(layout.ROLES, f"{n_checks} check pairs: `rosetta check` needs {LEAST_CHECKS}")
 
 
-@rule("RZ-W209", section="5.3", fix="Distil with --terms, or with --origin decoded.", requires={"RZ-V106"})
+@rule(
+    "RZ-W209",
+    section="5.3",
+    fix="Distil with --terms, or make points that are no items, as with --origin decoded.",
+    requires={"RZ-V106"},
+)
 def observed_points_have_terms(file: Candidate) -> Iterator[Problem]:
     """Observed points, which are items of the sender's data, come with terms of use."""
     origins = file.manifest.content.origins

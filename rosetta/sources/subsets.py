@@ -19,8 +19,10 @@ RowNumbers = npt.NDArray[np.intp]
 NEAR = 64  # rows that are read along rather than left out, where a stretch of wanted ones has a gap
 SHOWN = 12  # names or values in a message
 
-_SLICE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(\d+))?")
-_LIST = re.compile(r"\d+(,\d+)*")
+_NUMBER = r"\d{1,18}"  # what a 64-bit integer holds
+_SLICE = re.compile(rf"(-?{_NUMBER})?:(-?{_NUMBER})?(?::({_NUMBER}))?", re.ASCII)
+_LIST = re.compile(rf"{_NUMBER}(,{_NUMBER})*", re.ASCII)
+_NUMERIC = re.compile(r"[-+\d:,\s]*")  # what nobody calls a file
 
 
 def chosen_rows(
@@ -131,10 +133,15 @@ def _flags(text: str, n_rows: int, source: str, read: Callable[[str], Array]) ->
     """Return for each row whether `text` asks for it."""
     flags = np.zeros(n_rows, dtype=bool)
     if found := _SLICE.fullmatch(text):
-        if found.group(3) == "0":
+        if found.group(3) is not None and not int(found.group(3)):
             raise SourceError(f"--rows {text}: a step is at least 1")
         flags[slice(*(None if part is None else int(part) for part in found.groups()))] = True
         return flags
+    if _NUMERIC.fullmatch(text) and not _LIST.fullmatch(text):
+        raise SourceError(
+            f"--rows {text}: write START:STOP:STEP with a step of at least 1, row numbers from 0 joined by commas, or "
+            "a file of them"
+        )
     numbers = np.array(text.split(","), dtype=np.int64) if _LIST.fullmatch(text) else read(text)
     if numbers.dtype.kind == "b" and numbers.shape == (n_rows,):
         return np.asarray(numbers, dtype=bool)

@@ -98,8 +98,10 @@ def rows(folder: Path, name: str | None, skip_bad: bool = False) -> Rows:
 
 
 def _columns(folder: Path, segments: list[_Segment]) -> dict[str, Callable[[], Array]]:
+    paths = [each.recording.path.relative_to(folder) for each in segments]
     return {
-        "file": lambda: np.array([each.recording.path.relative_to(folder).as_posix() for each in segments], dtype=str),
+        "file": lambda: np.array([path.as_posix() for path in paths], dtype=str),
+        "folder": lambda: np.array(["/".join(path.parent.parts) for path in paths], dtype=str),
         "label": lambda: np.array([each.label for each in segments], dtype=str),
         "onset_s": lambda: np.array([each.onset_s for each in segments]),
         "offset_s": lambda: np.array([each.offset_s for each in segments]),

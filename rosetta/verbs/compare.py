@@ -89,7 +89,7 @@ def _latents(source: Latents, data: Any, features: Features, how: Mapping[str, A
 
     if data is not None:
         if not is_model(source):
-            raise UsageError(f"--data is for models, but {source} is none: leave --data out to compare latents")
+            raise UsageError(f"--data is for models, but {source} is not one: leave --data out to compare latents")
         from rosetta.verbs.embed import latents_of
 
         return latents_of(source, data, features=features, **how)

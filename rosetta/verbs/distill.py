@@ -23,7 +23,7 @@ from rosetta.bundle.signature.envelope import signature_path
 from rosetta.bundle.writer import make_manifest, write_bundle
 from rosetta.disclosure.audit import audit_points
 from rosetta.errors import IncompatibleError, PolicyError, UsageError
-from rosetta.files import check_output
+from rosetta.files import check_output, unfinished
 from rosetta.metrics.coverage import cover, moments
 from rosetta.rules import Candidate, run
 from rosetta.rules.meaning import LEAST_SPREAD
@@ -152,6 +152,8 @@ def distill(
     chosen = check_settings(DistillSettings, settings)
     path = Path(output)
     check_output(path, force=force, suffix=".h5")
+    if not resume and (growing := unfinished(path)).exists():
+        on_note(f"{growing.name} holds an interrupted distillation: --resume goes on with it, or remove it")
     _check_words(chosen)
     _check_model(
         model, latents,
@@ -334,7 +336,10 @@ def _check_result(manifest: Manifest, arrays: dict[str, Array], on_note: Callabl
 def _note_points(points: Points, opened: Opened, on_note: Callable[[str], None]) -> None:
     observed = sum(n for name, n in points.stretches if name == "observed")
     if observed:
-        on_note(f"the {observed} inputs are items of your data; --origin decoded makes points that are not")
+        on_note(
+            f"the {observed} inputs are items of your data"
+            + ("; --origin decoded makes points that are not" if opened.sender.decode is not None else "")
+        )
     for name, figures in points.figures.items():
         dropped = (figures.n_dropped_reencoding or 0) + (figures.n_dropped_range or 0)
         if dropped:

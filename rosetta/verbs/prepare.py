@@ -14,7 +14,7 @@ from rosetta import preprocessing
 from rosetta.adapters.probe import steps_between
 from rosetta.arrays import Array
 from rosetta.bundle import Bundle
-from rosetta.errors import IncompatibleError, PreprocessingError, SourceError
+from rosetta.errors import IncompatibleError, PreprocessingError, SourceError, UsageError
 from rosetta.models.checkpoint import Checkpoint
 from rosetta.preprocessing import Step
 from rosetta.sources import Rows, as_source, open_rows
@@ -153,6 +153,9 @@ def prepare_within(
     """
     matched = open_matched(data, expected, features=features)
     where = str(as_source(data))
+    if expected is None and matched.differences:
+        matched.rows.close()
+        raise UsageError("; ".join(matched.differences) + ": leave it out")
     fits = 4 * math.prod(matched.rows.shape) <= budget
     if fits:
         matched = replace(matched, rows=_held(matched.rows))
@@ -249,7 +252,7 @@ def _notes(matched: Matched) -> tuple[str, ...]:
     """Return what the user should know of the data."""
     notes = list(matched.notes)
     if matched.rows.n_skipped:
-        notes.append(f"{matched.rows.n_skipped:,} bad items were left out")
+        notes.append(f"bad items left out: {matched.rows.n_skipped:,}")
     return tuple(notes)
 
 

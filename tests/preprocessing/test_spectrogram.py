@@ -105,7 +105,7 @@ def test_a_receiver_gets_the_senders_rate_and_settings():
     ("samples", "words"),
     [
         (np.zeros(511), r"item 20 .* a window takes 512, 0\.0160 s: leave"),
-        (np.zeros(7000), r"item 20 .* lasts 0\.2188 s, but .* spans 0\.2 s.*longest_s=0\.22\)"),
+        (np.zeros(7000), r"1 segments last longer than the 0\.2 s .*, the longest 0\.2188 s: .*longest_s=0\.22\)"),
         (np.full(4000, np.nan), "item 20 .* no finite numbers"),
         (np.zeros((4000, 2)), r"shape \(4000, 2\)"),
     ],

@@ -75,7 +75,7 @@ def test_pickled_objects_are_never_loaded(tmp_path: Path):
         ("a.npy", b"", "not a whole .npy array"),
         ("a.npz", b"PK\x03\x04 cut", "not a whole .npz archive"),
         ("a.h5", b"\x89HDF\r\n\x1a\n cut", "could not be read as HDF5"),
-        ("a.csv", b"1,2\n", "of a kind that is not read here; known endings: .h5, .hdf5, .npy, .npz"),
+        ("a.xyz", b"1,2\n", "of a kind that is not read here; known endings: .arrow, .bmp, .csv, .feather, .h5, .h5ad"),
     ],
 )
 def test_damaged_files_are_refused(tmp_path: Path, name: str, content: bytes, words: str):

@@ -86,10 +86,17 @@ def test_a_file_of_anything_else_than_row_numbers_is_refused(array: np.ndarray, 
         _chosen(saved(array))
 
 
-@pytest.mark.parametrize("text", ["1" * 30, "1," + "9" * 25, "9" * 25 + ":", "-1", "1:2:-1", ":".join("1234")])
-def test_odd_numbers_are_no_crash(text: str):
-    with pytest.raises(SourceError):
+@pytest.mark.parametrize(
+    "text", ["1" * 30, "1," + "9" * 25, "9" * 25 + ":", "-1", "1:2:-1", "1:2:3:4", "1,", "1, 2", "", "٣:", "9" * 5000]
+)
+def test_numbers_that_are_none_are_refused_with_how_to_write_them(text: str):
+    with pytest.raises(SourceError, match="write START:STOP:STEP"):
         read_items(Source(ITEMS, rows=text))
+
+
+def test_a_step_of_zeros_is_refused():
+    with pytest.raises(SourceError, match="a step is at least 1"):
+        read_items(Source(ITEMS, rows="::00"))
 
 
 def test_columns_and_pieces_are_those_of_the_rows_that_are_left():

@@ -151,7 +151,9 @@ def test_a_receiver_trains_in_the_space_of_anothers_model(
     origin = "decoded" if kind == "pythae" else "mixed"
     rosetta.distill(model, shop.data, tmp_path / "b.h5", origin=origin, pairs=300, checks=32, **SIGNED)
 
-    rosetta.train(images(300, seed=1), tmp_path / "bob", anchors=[tmp_path / "b.h5"], hidden=(64,), epochs=60, batch_size=32)
+    rosetta.train(
+        images(300, seed=1), tmp_path / "bob", anchors=[tmp_path / "b.h5"], hidden=(64,), epochs=60, batch_size=32
+    )
     proof = rosetta.check(tmp_path / "bob", tmp_path / "b.h5")
     own = rosetta.check(model, tmp_path / "b.h5")
 

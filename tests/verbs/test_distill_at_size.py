@@ -21,7 +21,7 @@ import torch
 
 import rosetta
 from rosetta.adapters import Adapted
-from rosetta.errors import OutputError, RosettaError, SourceError, UsageError, WorkerError
+from rosetta.errors import OutputError, SourceError, WorkerError
 from rosetta.sources import Source
 from rosetta.verbs import distill as distilling
 from rosetta.verbs.points import encoding, keeping, opened
@@ -63,10 +63,25 @@ def _distilled(folder: Path, output: Path, **more: Any) -> str:
     return rosetta.distill(folder / "run", data, output, **settings).content_id
 
 
-@pytest.mark.parametrize("origin", ["observed", "averaged", "decoded", "moments", "mixed"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"origin": "observed"},
+        {"origin": "averaged"},
+        {"origin": "decoded"},
+        {"origin": "moments"},
+        {"origin": "mixed"},
+        {"pairs": "auto", "stratify": "density"},
+        {"select": "gmm", "policy": "excluded_rows = [3, 500, 2999]"},
+    ],
+    ids=lambda settings: " ".join(settings.values()),
+)
 def test_a_bundle_of_streamed_items_is_the_one_of_items_in_memory(
-    origin: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    if text := settings.get("policy"):
+        (folder / "policy.toml").write_text(text)
+        settings = settings | {"policy": str(folder / "policy.toml")}
     seen: list[str] = []
     encode_all = opened.encode_all
 
@@ -75,9 +90,9 @@ def test_a_bundle_of_streamed_items_is_the_one_of_items_in_memory(
         encode_all(model, inputs, kept, **more)
 
     monkeypatch.setattr(opened, "encode_all", spied)
-    whole = _distilled(folder, tmp_path / "whole.h5", origin=origin)
+    whole = _distilled(folder, tmp_path / "whole.h5", **settings)
     monkeypatch.setattr(keeping, "HELD", 0)
-    streamed = _distilled(folder, tmp_path / "streamed.h5", origin=origin, memory_gib=TINY)
+    streamed = _distilled(folder, tmp_path / "streamed.h5", **settings, memory_gib=TINY)
 
     assert seen == ["ndarray to ndarray", "Stream to Spill"]
     assert streamed == whole
@@ -152,6 +167,10 @@ def test_an_interrupted_distillation_goes_on_where_it_was(
         _distilled(folder, tmp_path / "b.h5", resume=True, on_rows=_stop_after(5 * 256))
     assert [each.name for each in tmp_path.iterdir()] == ["b.h5.unfinished"]
     assert encoded_rows.count(256) == 5
+    notes: list[str] = []
+    alone = _distilled(folder, tmp_path / "b.h5", on_note=notes.append)
+    assert notes[0] == "b.h5.unfinished holds an interrupted distillation: --resume goes on with it, or remove it"
+    (tmp_path / "b.h5").unlink()
     encoded_rows.clear()
 
     done: list[int] = []
@@ -160,7 +179,7 @@ def test_an_interrupted_distillation_goes_on_where_it_was(
     assert (done[0], done[-1]) == (5 * 256, N_ITEMS)
     assert encoded_rows.count(256) == 6  # the twelfth has fewer rows
     assert [each.name for each in tmp_path.iterdir()] == ["b.h5"]
-    assert again == _distilled(folder, tmp_path / "c.h5")
+    assert again == alone
 
 
 def test_without_resume_nothing_stays_of_an_interrupted_distillation(
@@ -272,9 +291,7 @@ rosetta.distill(
 
 
 @pytest.mark.slow
-def test_a_distillation_that_was_killed_goes_on(
-    folder: Path, tmp_path: Path, shards: None, encoded_rows: list[int]
-):
+def test_a_distillation_that_was_killed_goes_on(folder: Path, tmp_path: Path, shards: None, encoded_rows: list[int]):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     killed = subprocess.run([sys.executable, script, folder, tmp_path / "b.h5"], check=False, timeout=120)
@@ -320,10 +337,12 @@ def cluster() -> Iterator[Any]:
 
 @pytest.mark.slow
 def test_a_dask_cluster_gives_the_same_bundle_though_a_worker_dies(
-    folder: Path, items: np.ndarray, tmp_path: Path, cluster: Any, shards: None
+    folder: Path, items: np.ndarray, tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ):
+    import dask
     from distributed import Client
 
+    monkeypatch.setattr(encoding, "SHARD_ROWS", 16)  # so small that most are not yet sent when one dies
     alone = _distilled(folder, tmp_path / "alone.h5")
     with Client(cluster, set_as_default=False) as client, client.get_executor(pure=False) as executor:
         killed: list[int] = []
@@ -333,8 +352,9 @@ def test_a_dask_cluster_gives_the_same_bundle_though_a_worker_dies(
                 killed.extend(client.run(os.getpid).values())
                 os.kill(killed[0], signal.SIGKILL)
 
-        for name, more in {"file": {}, "array": {"data": items}, "killed": {"on_rows": kill}}.items():
-            assert _distilled(folder, tmp_path / f"{name}.h5", executor=executor, **more) == alone
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 B"}):  # items are sent unremarked
+            for name, more in {"array": {"data": items}, "file": {}, "killed": {"on_rows": kill}}.items():
+                assert _distilled(folder, tmp_path / f"{name}.h5", executor=executor, **more) == alone
     assert len(killed) == 2
 
 
@@ -347,10 +367,11 @@ def test_the_command_distils_on_a_dask_cluster(
     def command(address: str, name: str) -> int:
         words = ["--license", "CC0-1.0", "--title", "Curve", "--creator", "Alice", "--origin", "observed"]
         with pytest.raises(SystemExit) as ended:
-            app(["distill", str(folder / "run"), str(folder / "items.npy"), "-o", str(tmp_path / name), "--pairs", "24",
-                 "--checks", "8", "--dask", address, *words])  # fmt: skip
+            app(["distill", "run", "items.npy", "-o", str(tmp_path / name), "--pairs", "24", "--checks", "8", "--dask",
+                 address, *words])  # fmt: skip
         return int(str(ended.value.code or 0))
 
+    monkeypatch.chdir(folder)  # where the workers are not
     assert command(cluster.scheduler_address, "b.h5") == 0
     assert rosetta.Bundle.open(tmp_path / "b.h5").content_id == _distilled(folder, tmp_path / "alone.h5")
     monkeypatch.setattr("rosetta.cli.dask.CONNECT_S", 1)

@@ -338,7 +338,7 @@ def test_the_bundles_preprocessing_is_repeated_on_the_receivers_data(tmp_path: P
 @pytest.mark.parametrize(
     ("data", "settings", "words"),
     [
-        (RNG.random((60, 20)), {}, r"an item of the data has shape \(20,\), the bundle has \(4, 5\)"),
+        (RNG.random((60, 20)), {}, r"an item of the data has shape \(20,\) .*, the bundle has \(4, 5\)"),
         (ITEMS, {"latent_dim": 2}, "--latent-dim is 2, but the bundle's latent space has 3"),
         (ITEMS, {"latent_dim": 5, "align": True}, "--latent-dim 5 is more than its 3"),
         (ITEMS * 255, {"preprocess": "standardize"}, r"says 'standardize', the bundle declares 'scale\(0, 255\)'"),
@@ -368,8 +368,7 @@ def test_steps_that_cannot_be_read_are_refused_beside_a_bundle_too(tmp_path: Pat
     ("names", "words"),
     [
         (None, "names its 4 features"),
-        (["a", "b", "c", "x"], "1 features of the bundle are missing from the data: d"),
-        (["b", "a", "c", "d"], "in another order: number 0 is 'b' in the data, 'a' in the bundle"),
+        (["a", "b", "c", "x"], "1 of 4 features of the bundle are missing from the data: d"),
     ],
 )
 def test_feature_names_that_do_not_fit_are_refused(tmp_path: Path, names: list[str] | None, words: str):

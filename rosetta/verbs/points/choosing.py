@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DENSITY = "density"
 METHOD = "kmeans"
+FEWEST, MOST = 16, 4096  # pairs that --pairs auto comes to
 
 
 class Strata(NamedTuple):
@@ -100,8 +101,10 @@ def grown(opened: Opened, settings: DistillSettings) -> tuple[DistillSettings, t
     """Return settings with the number of pairs that ``--pairs auto`` comes to, and the numbers that were tried."""
     if settings.pairs != "auto":
         return settings, ()
+    n_left = max(len(opened.sender.latents) - settings.checks - settings.observed_checks, 1)  # for the anchors
     n_pairs, tried = grow(
         opened.sender.latents, np.random.default_rng([settings.seed, 0]), method=settings.select or METHOD,
+        smallest=min(FEWEST, n_left), largest=min(MOST, n_left),
         strata=None if opened.chooser.strata is None else opened.chooser.strata.codes,
     )  # fmt: skip
     figures = tuple(Growth(n_pairs=n, quantisation_error=error) for n, error in tried)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import numpy as np
 
@@ -61,6 +64,28 @@ class Job:
                 return work()
         except RosettaError as error:  # of kinds that do not all travel
             raise WorkerError(str(error)) from None
+
+
+def job_of(
+    model: str, loading: Loading, source: Source, *, features: Features, expected: Expected, steps: Fitted
+) -> Job:
+    """Return what workers need, whatever folder they are in; what is in memory goes along shard by shard."""
+    data = Source(None)
+    if is_on_disk(source.data):
+        rows = None if source.rows is None else absolute(source.rows)
+        data = replace(source, data=absolute(str(source.data)), rows=rows)
+    decoder = None if loading.decoder is None else absolute(loading.decoder)
+    names = absolute(features) if isinstance(features, str) else features
+    return Job(uuid4().hex, absolute(model), replace(loading, decoder=decoder), data, names, expected, steps)
+
+
+def absolute(name: str) -> str:
+    """Return a path, or FILE::NAME, as it is written in any folder; what is no file here stays as it is."""
+    file, mark, rest = name.partition("::")
+    for path, more in ((name, ""), (file, mark + rest)):
+        if Path(path).exists():
+            return f"{Path(path).absolute()}{more}"
+    return name
 
 
 _LOCK = threading.RLock()
@@ -130,9 +155,11 @@ def _elsewhere(
 
 def _submitted(executor: Executor, inputs: LazyArray, start: int, stop: int, job: Job) -> Future[Encoded]:
     try:
-        if is_on_disk(job.data.data):  # which a worker opens by its name
-            return executor.submit(job.rows, start, stop)
-        return executor.submit(job.inputs, inputs[start:stop], start)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")  # Dask's advice, which is for other work
+            if is_on_disk(job.data.data):  # which a worker opens by its name
+                return executor.submit(job.rows, start, stop)
+            return executor.submit(job.inputs, inputs[start:stop], start)
     except RuntimeError as error:
         raise _gone(error) from error
 

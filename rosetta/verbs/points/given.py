@@ -26,7 +26,7 @@ def given_latents(latents: Any, n_items: int) -> Floats:
     if len(found) != n_items:
         raise IncompatibleError(
             f"--latents {where} has {len(found):,} rows, but the data has {n_items:,} items: one for each is "
-            "needed, in the same order"
+            "needed, in the same order (--rows and --where choose among the data, not among the latents)"
         )
     with np.errstate(over="ignore"):  # what overflows becomes infinity, and is refused below
         single: Floats = found.astype(np.float32)

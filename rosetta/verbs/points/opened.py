@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from rosetta.sources import Source, as_source, is_on_disk
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import expected_by
 from rosetta.verbs.points.choosing import METHOD, Chooser, strata_of
-from rosetta.verbs.points.encoding import Job, OnRows, encode_all, encoded, shard_rows
+from rosetta.verbs.points.encoding import OnRows, encode_all, encoded, job_of, shard_rows
 from rosetta.verbs.points.given import given_latents
 from rosetta.verbs.points.keeping import digest_of, kept_latents
 from rosetta.verbs.points.make import Points
@@ -154,8 +153,9 @@ def _embedded(
                                      for name, step in items.told.steps)),
         "shape": [len(inputs), n_dims, n_rows],
     }  # fmt: skip
-    sent = source if is_on_disk(source.data) else Source(None)  # what is in memory goes along shard by shard
-    job = Job(uuid4().hex, asked.model or "", asked.loading, sent, asked.features, expected, items.told.steps)
+    job = job_of(
+        asked.model or "", asked.loading, source, features=asked.features, expected=expected, steps=items.told.steps
+    )
     with kept_latents(
         output, len(inputs), n_dims, has_sds=has_sds, shard_rows=n_rows, mark=mark, resume=asked.resume
     ) as kept:
