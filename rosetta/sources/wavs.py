@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import csv
-import io
-import os
-import re
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from rosetta.arrays import Array, Sound
 from rosetta.errors import SourceError
 from rosetta.sources.images import SKIP, files_below
+from rosetta.sources.riff import Recording, open_recording, read_samples, stamp_of
 from rosetta.sources.rows import Rows, SourceKind, gone, sources
+from rosetta.sources.segments import lines_of, rows_of
 
 LATE_S = 1e-3  # an offset may lie so far behind the end: lists are rounded
 LARGEST_LIST = 1 << 26  # bytes
 LISTS = (".txt", ".csv")
-PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
-CODES = {(PCM, 1): "u1", (PCM, 2): "<i2", (PCM, 3): "i3", (PCM, 4): "<i4", (FLOAT, 4): "<f4", (FLOAT, 8): "<f8"}
-SCALES = {"u1": 256.0, "<i2": 1.0, "<i4": 2.0**-16, "<f4": 2.0**15, "<f8": 2.0**15}  # to units of 16 bits
-
-
-class _Recording(NamedTuple):
-    path: Path
-    rate_hz: int
-    code: str  # how a sample is written, as in CODES
-    first: int  # byte of the first sample
-    n_samples: int
-    stamp: tuple[int, int]  # of the file: bytes, and nanoseconds when it was changed
 
 
 class _Segment(NamedTuple):
-    recording: _Recording
+    recording: Recording
     onset_s: float
     offset_s: float
     label: str
@@ -115,8 +100,8 @@ def _read(folder: Path, segments: list[_Segment], start: int, stop: int) -> Arra
         first, end = (min(round(each * recording.rate_hz), recording.n_samples) for each in (onset_s, offset_s))
         try:
             with recording.path.open("rb") as file:
-                samples = _samples(file, recording, first, end)
-                is_same = _stamp(file) == recording.stamp
+                samples = read_samples(file, recording, first, end)
+                is_same = stamp_of(file) == recording.stamp
         except (OSError, ValueError) as error:
             raise gone(folder, row, row + 1, why=f"{recording.path.name}: {error}") from error
         if not is_same:
@@ -128,22 +113,6 @@ def _read(folder: Path, segments: list[_Segment], start: int, stop: int) -> Arra
             )
         block[row - start] = Sound(samples, float(recording.rate_hz))
     return block
-
-
-def _samples(file: BinaryIO, recording: _Recording, first: int, end: int) -> npt.NDArray[np.float32]:
-    """Return samples in units of a 16-bit recording, shape (end - first,)."""
-    code, n_bytes = recording.code, int(recording.code[-1])
-    file.seek(recording.first + first * n_bytes)
-    stored = file.read((end - first) * n_bytes)
-    if len(stored) < (end - first) * n_bytes:
-        raise ValueError("it is shorter than it was")
-    if code == "i3":  # NumPy has no such numbers: they become the upper bytes of larger ones
-        wide = np.zeros((end - first, 4), dtype=np.uint8)
-        wide[:, 1:] = np.frombuffer(stored, dtype=np.uint8).reshape(-1, 3)
-        stored, code = wide.tobytes(), "<i4"
-    samples = np.frombuffer(stored, dtype=code).astype(np.float64)
-    with np.errstate(over="ignore"):  # what is no float32 is not finite, and refused
-        return ((samples - (128 if code == "u1" else 0)) * SCALES[code]).astype(np.float32)
 
 
 def _listed(path: Path) -> list[_Segment]:
@@ -161,44 +130,15 @@ def _listed(path: Path) -> list[_Segment]:
             content = file.read(LARGEST_LIST + 1)
         if len(content) > LARGEST_LIST:
             raise ValueError(f"it is larger than {LARGEST_LIST >> 20} MiB")
-        text, recording = content.decode("utf-8-sig"), _recording(path)
-        lines = _table(text) if place.suffix == ".csv" else _lines(text)
+        text, recording = content.decode("utf-8-sig"), open_recording(path)
+        lines = rows_of(text) if place.suffix == ".csv" else lines_of(text)
         return [_Segment(recording, onset_s, offset_s, label) for onset_s, offset_s, label in lines]
     except (OSError, ValueError, csv.Error) as error:
         raise SourceError(f"{place} could not be read as a list of segments ({error}). {SKIP}") from error
 
 
-def _lines(text: str) -> Iterator[tuple[float, float, str]]:
-    """Yield onset, offset and label of each line, as AVA and Audacity write them."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        parts = re.sub(r"(^|\s)#.*", "", line).split(maxsplit=2)
-        if not parts or parts[0] == "\\":  # Audacity's second line, of frequencies
-            continue
-        if len(parts) < 2:
-            raise ValueError(f"line {number} is {line.strip()!r}, expected onset and offset in seconds, and a label")
-        yield _seconds(parts[0], number), _seconds(parts[1], number), parts[2].strip() if len(parts) > 2 else ""
-
-
-def _table(text: str) -> Iterator[tuple[float, float, str]]:
-    """Yield onset, offset and label of each row of a table, as crowsetta writes them."""
-    table = csv.DictReader(io.StringIO(text, newline=""))
-    columns = table.fieldnames or []
-    if not {"onset_s", "offset_s"} <= set(columns):
-        raise ValueError(f"its columns are {', '.join(columns) or 'none'}, expected onset_s, offset_s and maybe label")
-    for row in table:
-        onset_s, offset_s = (_seconds(row[name] or "", table.line_num) for name in ("onset_s", "offset_s"))
-        yield onset_s, offset_s, row.get("label") or ""
-
-
-def _seconds(text: str, number: int) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ValueError(f"line {number} has {text!r}, expected seconds") from error
-
-
 def _whole(path: Path) -> _Segment:
-    recording = _recording(path)
+    recording = open_recording(path)
     return _Segment(recording, 0.0, recording.n_samples / recording.rate_hz, "")
 
 
@@ -211,59 +151,6 @@ def _misfit(segment: _Segment) -> str | None:
     if round(onset_s * recording.rate_hz) >= min(round(offset_s * recording.rate_hz), recording.n_samples):
         return "at least one sample"
     return None
-
-
-def _recording(path: Path) -> _Recording:
-    """Read what a WAV file says of its samples; chunks that are not about them are passed over."""
-    try:
-        with path.open("rb") as file:
-            stamp = _stamp(file)
-            kind, _, wave = struct.unpack("<4sI4s", file.read(12))
-            if kind not in (b"RIFF", b"RF64") or wave != b"WAVE":
-                raise ValueError("it does not begin as one")
-            form: tuple[str, int] | None = None
-            long_size = 0  # of the samples, where 32 bits do not hold it
-            while True:
-                chunk, size = struct.unpack("<4sI", file.read(8))
-                start = file.tell()
-                if chunk == b"fmt ":
-                    form = _form(file.read(min(size, 40)))
-                elif chunk == b"ds64":
-                    long_size = struct.unpack("<QQ", file.read(16))[1]
-                elif chunk == b"data":
-                    break
-                file.seek(start + size + size % 2)
-    except OSError as error:
-        raise SourceError(f"{path} could not be read ({error.strerror or error}). {SKIP}") from error
-    except (ValueError, struct.error) as error:
-        why = "it is cut short, or has no samples" if isinstance(error, struct.error) else error
-        raise SourceError(f"{path} could not be read as a WAV recording ({why}). {SKIP}") from error
-    if kind == b"RF64" and size == 0xFFFFFFFF:
-        size = long_size
-    if form is None or size == 0 or start + size > stamp[0]:
-        why = f"has {size} bytes of samples by its header, and {stamp[0] - start} in fact" if form else "has no format"
-        raise SourceError(f"{path} is no whole WAV recording: it {why}. {SKIP}")
-    code, rate_hz = form
-    return _Recording(path, rate_hz, code, start, size // int(code[-1]), stamp)
-
-
-def _form(chunk: bytes) -> tuple[str, int]:
-    """Return how samples are written and how many there are a second."""
-    tag, n_channels, rate_hz, _, n_bytes, _ = struct.unpack("<HHIIHH", chunk[:16])
-    if tag == EXTENSIBLE:
-        (tag,) = struct.unpack("<H", chunk[24:26])
-    if n_channels != 1:
-        raise ValueError(f"it has {n_channels} channels, expected 1: save the one to use as a file of its own")
-    if (tag, n_bytes) not in CODES:
-        raise ValueError(f"its format is {tag} with {n_bytes} bytes a sample, expected PCM of 8 to 32 bits, or float")
-    if not rate_hz:
-        raise ValueError("it has 0 samples a second")
-    return CODES[tag, n_bytes], rate_hz
-
-
-def _stamp(file: BinaryIO) -> tuple[int, int]:
-    state = os.fstat(file.fileno())
-    return state.st_size, state.st_mtime_ns
 
 
 sources.register(".wav")(SourceKind(rows, is_folder=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from os import PathLike
 from pathlib import Path
@@ -17,19 +17,15 @@ from rosetta.arrays import Array, Floats, resolve_device
 from rosetta.bundle import layout
 from rosetta.bundle.digest import manifest_digest
 from rosetta.bundle.levels import to_levels
-from rosetta.bundle.manifest import canonical
-from rosetta.bundle.reader import RawBundle
 from rosetta.bundle.signature.envelope import signature_path
 from rosetta.bundle.writer import make_manifest, write_bundle
 from rosetta.disclosure.audit import audit_points
-from rosetta.errors import IncompatibleError, PolicyError, UsageError
+from rosetta.errors import PolicyError
 from rosetta.files import check_output, unfinished
 from rosetta.metrics.coverage import cover, moments
-from rosetta.rules import Candidate, run
-from rosetta.rules.meaning import LEAST_SPREAD
 from rosetta.schemas.audit import Disclosure, DisclosureAudit
 from rosetta.schemas.distill import DistillSettings
-from rosetta.schemas.manifest import FORMAT, FORMAT_VERSION, Coverage, Manifest, OriginEntry
+from rosetta.schemas.manifest import Coverage, Manifest, OriginEntry
 from rosetta.schemas.policy import Policy
 from rosetta.schemas.reports import DistillReport
 from rosetta.verbs.describe import (
@@ -40,17 +36,17 @@ from rosetta.verbs.describe import (
 )
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import BUDGET_GIB, notes_on
+from rosetta.verbs.points.asking import check_model, check_policy, check_public, check_words
 from rosetta.verbs.points.choosing import grown, strata_counts
 from rosetta.verbs.points.encoding import OnRows
 from rosetta.verbs.points.make import Points, make_points
 from rosetta.verbs.points.opened import Asked, Opened, open_sender
-from rosetta.verbs.points.plan import Portion, portions_of, with_origin
-from rosetta.verbs.policies import check_promises, load_policy, policy_mark, violations
+from rosetta.verbs.points.plan import portions_of, with_origin
+from rosetta.verbs.points.telling import check_result, note_findings, note_points
+from rosetta.verbs.policies import load_policy, policy_mark, violations
 from rosetta.verbs.settings import check_settings
 from rosetta.verbs.trainings.streaming import memory_budget
-from rosetta.verbs.words import parse_creator, parse_licence
-
-CLIPPED = 0.1  # share of the decoder's numbers, from which on it is told that they were clipped
+from rosetta.verbs.words import parse_licence
 
 
 def distill(
@@ -154,8 +150,8 @@ def distill(
     check_output(path, force=force, suffix=".h5")
     if not resume and (growing := unfinished(path)).exists():
         on_note(f"{growing.name} holds an interrupted distillation: --resume goes on with it, or remove it")
-    _check_words(chosen)
-    _check_model(
+    check_words(chosen)
+    check_model(
         model, latents,
         {"decoder": decoder, "spread": spread, "executor": executor, "resume": resume or None,
          "allow-code": allow_code, "allow-pickle": allow_pickle or None},
@@ -171,10 +167,10 @@ def distill(
         on_note(note)
     has_decoder = opened_model is not None and opened_model.decode is not None
     chosen = with_origin(chosen, has_model=model is not None, has_decoder=has_decoder)
-    _check_public(portions_of(chosen), points_from)
+    check_public(portions_of(chosen), points_from)
     rules = load_policy(policy) if policy is not None else None
     if rules is not None:
-        _check_promises(rules, chosen)
+        check_policy(rules, chosen)
     asked = Asked(
         data, None if model is None else str(model), loading, latents, held_out, points_from, features, preprocess,
         memory_budget(BUDGET_GIB if memory_gib is None else memory_gib, loading.device), executor, resume,
@@ -207,9 +203,9 @@ def _distilled(
         privacy=points.accounts,
     )
     manifest, arrays, covered = _document(opened, points, latents, sds, disclosure, settings)
-    _check_result(manifest, arrays, on_note)
-    _note_points(points, opened, on_note)
-    _note_findings(points, opened, latents, audit, on_note)
+    check_result(manifest, arrays, on_note)
+    note_points(points, opened, on_note)
+    note_findings(points, opened, latents, audit, on_note)
     text = write_bundle(path, manifest, arrays, force=force)
     if (signature := signature_path(path)).exists():
         on_note(f"{signature.name} is of the bundle that was replaced: sign the new one with rosetta sign --force")
@@ -233,46 +229,6 @@ def _distilled(
         filled_features=opened.items.told.filled,
         n_skipped=opened.items.told.n_skipped,
     )
-
-
-def _check_model(model: str | PathLike[str] | None, latents: Any, options: Mapping[str, object]) -> None:
-    if (model is None) == (latents is None):
-        raise UsageError(
-            "a model and --latents are both given: leave one of them out" if model is not None else
-            "there is neither a model nor --latents: one of them says where the items lie in the space"
-        )  # fmt: skip
-    idle = [name for name, value in options.items() if value is not None]
-    if model is None and idle:
-        raise UsageError(f"--{idle[0]} has no effect with --latents, where no model runs: leave it out")
-
-
-def _check_promises(rules: Policy, settings: DistillSettings) -> None:
-    portions = portions_of(settings)
-    check_promises(
-        rules, origins=[p.origin for p in portions], terms=settings.terms, license=parse_licence(settings.license),
-        members=_promised(portions, settings), epsilon=settings.dp_epsilon,
-    )  # fmt: skip
-
-
-def _check_words(settings: DistillSettings) -> None:
-    """Refuse words that make no sense before any work is done for them."""
-    parse_licence(settings.license)
-    for text in settings.creators:
-        parse_creator(text)
-
-
-def _check_public(portions: Sequence[Portion], points_from: Any) -> None:
-    is_wanted = any(each.origin == "public" for each in portions)
-    if is_wanted and points_from is None:
-        raise UsageError("--origin public takes its points from inputs that you may share: pass them as --points-from")
-    if points_from is not None and not is_wanted:
-        raise UsageError("--points-from is for --origin public only: add it, or leave the file out")
-
-
-def _promised(portions: Sequence[Portion], settings: DistillSettings) -> dict[str, int]:
-    """Return the smallest number of items behind a point, where the options say it before the making."""
-    known = {"observed": 1, "mixed": settings.mix, "averaged": settings.members}
-    return {each.origin: known[each.origin] for each in portions if each.origin in known}
 
 
 def _obey(policy: Policy, settings: DistillSettings, points: Points, audit: DisclosureAudit) -> None:
@@ -320,72 +276,3 @@ def _document(
         ),
     )  # fmt: skip
     return manifest, arrays, covered
-
-
-def _check_result(manifest: Manifest, arrays: dict[str, Array], on_note: Callable[[str], None]) -> None:
-    """Hold the bundle against every rule before it is written; warnings become notes."""
-    attributes = {layout.FORMAT_ATTRIBUTE: FORMAT, layout.VERSION_ATTRIBUTE: FORMAT_VERSION}
-    findings, _ = run(Candidate(RawBundle(0, attributes, canonical(manifest), arrays)))
-    for each in findings:
-        if each.severity == "error":
-            raise IncompatibleError(f"the bundle would be invalid, so it was not written: {each.rule}: {each.message}")
-        if each.severity == "warning":
-            on_note(f"{each.rule}: {each.message}. {each.fix}")
-
-
-def _note_points(points: Points, opened: Opened, on_note: Callable[[str], None]) -> None:
-    observed = sum(n for name, n in points.stretches if name == "observed")
-    if observed:
-        on_note(
-            f"the {observed} inputs are items of your data"
-            + ("; --origin decoded makes points that are not" if opened.sender.decode is not None else "")
-        )
-    for name, figures in points.figures.items():
-        dropped = (figures.n_dropped_reencoding or 0) + (figures.n_dropped_range or 0)
-        if dropped:
-            on_note(
-                f"{dropped} {name} points were dropped, and others drawn: the encoder puts "
-                f"{figures.n_dropped_reencoding} far from where they were drawn, and of {figures.n_dropped_range} the "
-                "decoder leaves the declared range of values by more than its width"
-            )
-        if (figures.clipped_share or 0) > CLIPPED:
-            on_note(
-                f"{figures.clipped_share:.0%} of the decoder's numbers were clipped to the declared range of values"
-            )
-        if figures.crowds == "neighbourhoods":
-            on_note(
-                f"there are more {name} points than {figures.members} items each can give: an item is behind several "
-                "points, and somebody may subtract one from another. Ask for fewer points, so that each has its own"
-            )
-    for account in points.accounts:
-        if account.delta >= 1 / len(opened.sender.inputs):
-            on_note(
-                f"delta {account.delta:g} is not below 1 / {len(opened.sender.inputs)}, the number of items: it would "
-                "allow to give one of them away"
-            )
-    low, high = opened.sender.value_range
-    if points.accounts and (low, high) != (0.0, 1.0):
-        on_note(
-            f"the range of values, {low:g} to {high:g}, is in the file: if it was found by looking at the data, as "
-            "rosetta train does unless all lies in 0 to 1, it is not covered by the differential privacy"
-        )
-    if opened.held_out is None:
-        on_note("the audit has no membership test: pass items that the model has not seen with --held-out")
-
-
-def _note_findings(
-    points: Points, opened: Opened, latents: Floats, audit: DisclosureAudit, on_note: Callable[[str], None]
-) -> None:
-    """Say what the audit found where nobody would expect it, and what noise has left."""
-    for entry in audit.origins:
-        if entry.origin != "observed" and entry.verdict != "no item found":
-            on_note(f"the audit of the {entry.origin} points: {entry.verdict}, as {entry.reasons[0]}")
-    if not points.accounts:
-        return
-    variance = float(latents.var(axis=0, dtype=np.float64).sum())
-    of_items = float(np.trace(moments(opened.space_latents(opened.sender.latents))[1]))
-    if variance < LEAST_SPREAD * of_items:
-        on_note(
-            f"the points have {variance / of_items:.0%} of the variance of the items' latents: the noise has drowned "
-            "most of the space, and few receivers will follow. Allow a larger --dp-epsilon, or take more items"
-        )
