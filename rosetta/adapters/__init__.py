@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
@@ -121,6 +122,10 @@ def open_model(model: str, loading: Loading) -> Adapted:
         adapter = adapters.get(name)
         if adapter.knows(model):
             return adapter.load(model, loading)
+    if "://" in model:
+        raise ModelError(f"{model} is a URL, and a model is a file or folder here: fetch it first")
+    if Path(model).suffix and not Path(model).exists():
+        raise ModelError(f"there is no file {model}: check the path, or the folder that you are in")
     try:
         return adapters.get(FALLBACK).load(model, loading)
     except ModelError as error:

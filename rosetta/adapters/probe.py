@@ -12,6 +12,7 @@ from rosetta.errors import IncompatibleError, ModelError
 
 PROBED = 64  # items
 ROUNDING = 1e-5  # of the largest latent: how far two calls with the same numbers may be apart
+GIVEN_BACK = 0.5  # of the items' variance: a reconstruction leaves less, latents of as many dimensions hardly
 MIXING = 1e-2  # of the latents' spread: rounding in bfloat16 is less, batch statistics of 64 items are more
 
 
@@ -43,9 +44,28 @@ def check_encoder(adapted: Adapted, inputs: Array) -> int:
     except ModelError as error:
         raise IncompatibleError(f"{error}.{_advice(adapted, items)}") from error
     _check_numbers(adapted, means, len(items))
+    _check_no_autoencoder(adapted, items, means)
     _check_same_again(adapted, items, means)
     _check_each_alone(adapted, items, means)
     return int(means.shape[1])
+
+
+def check_decoder(adapted: Adapted, inputs: Array) -> None:
+    """Decode where the encoder puts a few items.
+
+    Raises
+    ------
+    IncompatibleError
+        If there is a decoder, and it does not give items of the shape of `inputs`, shape (n_items, …).
+    """
+    if adapted.decode is None:
+        return
+    outputs = adapted.decode(adapted.encode(inputs[:2])[0])
+    if outputs.shape != inputs[:2].shape:
+        raise IncompatibleError(
+            f"the decoder gives items of shape {outputs.shape[1:]}, but {adapted.kind} takes items of shape "
+            f"{inputs.shape[1:]}: is it the decoder of this encoder?"
+        )
 
 
 def _check_shape(adapted: Adapted, items: Array) -> None:
@@ -56,8 +76,10 @@ def _check_shape(adapted: Adapted, items: Array) -> None:
         )
 
 
-def steps_between(found: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+def steps_between(found: tuple[int, ...], wanted: tuple[int, ...], n_items: int | None = None) -> str:
     """Return what makes items of one shape of the other, as a sentence after a space; nothing if nothing does."""
+    if n_items is not None and (n_items, *found) == (wanted[0], *found) and len(found) == len(wanted) == 1:
+        return " The array looks transposed: items must lie along its first axis"
     if math.prod(found) != math.prod(wanted):
         return " Give it the items that it was trained with"
     if len(wanted) == 1:
@@ -106,6 +128,17 @@ def _check_numbers(adapted: Adapted, means: Floats, n_items: int) -> None:
         raise IncompatibleError(
             f"{adapted.kind} gives NaN or infinity for item {row} (counted from 0): is the data preprocessed as it was "
             "for its training?"
+        )
+
+
+def _check_no_autoencoder(adapted: Adapted, items: Array, means: Floats) -> None:
+    """Refuse what gives its inputs back, more or less."""
+    if means.shape != items.shape:
+        return
+    rest = float(((means - items) ** 2).sum())
+    if rest <= GIVEN_BACK * float(((items - items.mean(axis=0)) ** 2).sum()):
+        raise IncompatibleError(
+            f"{adapted.kind} gives its inputs back: it looks like a whole autoencoder. Give its encoder alone"
         )
 
 

@@ -37,15 +37,16 @@ def load_factory(name: str) -> Architecture:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
+        is_absent = isinstance(error, ModuleNotFoundError)
+        advice = "install it, or work in the directory that holds it" if is_absent else "mend it first"
         raise ModelError(
-            f"the module {module_name} cannot be imported ({type(error).__name__}: {error}): install it, or work in "
-            "the directory that holds it"
+            f"the module {module_name} cannot be imported ({type(error).__name__}: {error}): {advice}"
         ) from error
     factory = getattr(module, factory_name, None)
     if factory is None:
-        raise ModelError(f"the module {module_name} has no {factory_name}: {name} must name a function in it")
+        raise ModelError(f"the module {module_name} has no {factory_name}: {name} must name something in it")
     if not callable(factory):
-        raise ModelError(f"{name} is of type {type(factory).__name__}, but must be a function that builds two networks")
+        raise ModelError(f"{name} is of type {type(factory).__name__}, which cannot be called: name a function")
     found: Architecture = factory
     return found
 

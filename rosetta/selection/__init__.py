@@ -109,7 +109,10 @@ def selector(gives: Literal["rows", "centroids"], most: int | None = None) -> Ca
 def check_n_pairs(n_pairs: int, n_items: int) -> None:
     """Raise SelectionError unless 1 ≤ `n_pairs` ≤ `n_items`."""
     if not 1 <= n_pairs <= n_items:
-        raise SelectionError(f"{n_pairs} pairs were asked for, but there are {n_items} different items to choose from")
+        raise SelectionError(
+            f"{n_pairs} pairs were asked for, but there are {n_items} different items to choose from: ask "
+            "for fewer, with --pairs and --checks"
+        )
 
 
 def seed_from(rng: np.random.Generator) -> int:

@@ -64,7 +64,7 @@ def rows(folder: Path, name: str | None, skip_bad: bool = False) -> Rows:
     paths = files_below(folder, ENDINGS)
     if not paths:
         raise SourceError(f"{folder} holds no image ({', '.join(ENDINGS)})")
-    look, kept = (_most_alike if skip_bad else _all_alike)(folder, paths)
+    look, kept, skipped = (_most_alike if skip_bad else _all_alike)(folder, paths)
 
     def read_rows(start: int, stop: int) -> Array:
         block = np.empty((stop - start, *look.shape), look.dtype)
@@ -85,7 +85,7 @@ def rows(folder: Path, name: str | None, skip_bad: bool = False) -> Rows:
         "folder": lambda: np.array(["/".join(path.parent.parts) for path in kept], dtype=str),
     }
     shape = (len(kept), *look.shape)
-    return Rows(shape, look.dtype, 1, read_rows, columns=columns, n_skipped=len(paths) - len(kept))
+    return Rows(shape, look.dtype, 1, read_rows, columns=columns, skipped=skipped)
 
 
 def files_below(folder: Path, endings: Collection[str]) -> list[Path]:
@@ -102,7 +102,7 @@ def files_below(folder: Path, endings: Collection[str]) -> list[Path]:
     return sorted(found, key=lambda path: path.as_posix())
 
 
-def _all_alike(folder: Path, paths: list[Path]) -> tuple[Look, list[Path]]:
+def _all_alike(folder: Path, paths: list[Path]) -> tuple[Look, list[Path], tuple[str, ...]]:
     """Return how all images look, by their headers."""
     look = _look(folder / paths[0])
     for path in paths[1:]:
@@ -112,22 +112,25 @@ def _all_alike(folder: Path, paths: list[Path]) -> tuple[Look, list[Path]]:
                 "and bits. Bring the files to one size and kind first (--preprocess resize works on items of equal "
                 "size), or leave those that are not as most are out with --skip-bad"
             )
-    return look, paths
+    return look, paths, ()
 
 
-def _most_alike(folder: Path, paths: list[Path]) -> tuple[Look, list[Path]]:
-    """Return how most images look, by their pixels, and those that do."""
+def _most_alike(folder: Path, paths: list[Path]) -> tuple[Look, list[Path], tuple[str, ...]]:
+    """Return how most images look, by their pixels, those that do, and what is wrong with the others."""
     looks: dict[Path, Look] = {}
+    problems: list[str] = []
     for path in paths:
         try:
             image = _pixels(folder / path)
-        except SourceError:
+        except SourceError as error:
+            problems.append(str(error))
             continue
         looks[path] = Look(image.shape, image.dtype)
     if not looks:
         raise SourceError(f"{folder} holds {len(paths)} images, and none of them can be read")
     ((look, _),) = Counter(looks.values()).most_common(1)
-    return look, [path for path, other in looks.items() if other == look]
+    problems += [f"{folder / path} is {other}, and most are {look}" for path, other in looks.items() if other != look]
+    return look, [path for path, other in looks.items() if other == look], tuple(problems)
 
 
 def _look(path: Path) -> Look:

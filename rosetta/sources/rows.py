@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from rosetta.arrays import Array
 from rosetta.errors import SourceError
@@ -40,8 +41,10 @@ class Rows:
     columns : mapping of str to callable
         What else is known of each row, such as an AnnData's obs, the columns of a table, an image's folder: a name to
         what gives its values, shape (n_rows,), numbers or strings, ``""`` or NaN where there is none.
-    n_skipped : int
-        Bad items that were left out on request.
+    skipped : tuple of str
+        What was wrong with the bad items that were left out on request, one for each.
+    numbers : int array, shape (n_rows,), optional
+        Of a subset of a source: the numbers that its rows have there.
     """
 
     shape: tuple[int, ...]
@@ -52,7 +55,15 @@ class Rows:
     features: tuple[str, ...] | None = None
     not_numbers: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, Callable[[], Array]] = field(default_factory=dict)
-    n_skipped: int = 0
+    skipped: tuple[str, ...] = ()
+    numbers: npt.NDArray[np.intp] | None = None
+
+    def place(self, row: int) -> str:
+        """Return where a row stands, for messages: in the source, and its file and segment where it has them."""
+        own = row if self.numbers is None else int(self.numbers[row])
+        file = f" of {self.columns['file']()[row]}" if "file" in self.columns else ""
+        onset = f", from {self.columns['onset_s']()[row]:g} s on" if "onset_s" in self.columns else ""
+        return f"row {own} (counted from 0{file and ','}{file}{onset})"
 
     @property
     def holds_sounds(self) -> bool:

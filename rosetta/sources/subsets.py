@@ -73,6 +73,7 @@ def subset(rows: Rows, numbers: RowNumbers) -> Rows:
         shape=(len(numbers), *rows.shape[1:]),
         piece=len(numbers) if rows.piece >= rows.shape[0] else 1,
         read=lambda start, stop: pick(rows, numbers[start:stop]),
+        numbers=numbers if rows.numbers is None else rows.numbers[numbers],
         columns={name: column(values) for name, values in rows.columns.items()},
     )
 
@@ -158,4 +159,6 @@ def _flags(text: str, n_rows: int, source: str, read: Callable[[str], Array]) ->
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f", … ({len(names)} in all)" if len(names) > SHOWN else "")
+    return ", ".join(name or "'' (none)" for name in names[:SHOWN]) + (
+        f", … ({len(names)} in all)" if len(names) > SHOWN else ""
+    )

@@ -54,31 +54,32 @@ def rows(folder: Path, name: str | None, skip_bad: bool = False) -> Rows:
     paths = [folder / path for path in files_below(folder, [".wav"])]
     have_lists = any(path.with_suffix(ending).is_file() for path in paths for ending in LISTS)
     segments: list[_Segment] = []
-    n_skipped = 0
+    skipped: list[str] = []
     for path in paths:
         try:
             found = _listed(path) if have_lists else [_whole(path)]
-        except SourceError:
+        except SourceError as error:
             if not skip_bad:
                 raise
-            n_skipped += 1
+            skipped.append(str(error))
             continue
         for segment in found:
             expected = _misfit(segment)
             if expected is None:
                 segments.append(segment)
-            elif skip_bad:
-                n_skipped += 1
-            else:
-                raise SourceError(
-                    f"{path} has a segment from {segment.onset_s:g} s to {segment.offset_s:g} s in its list, expected "
-                    f"{expected}. Mend the list, or leave such segments out with --skip-bad"
-                )
+                continue
+            problem = (
+                f"{path} has a segment from {segment.onset_s:g} s to {segment.offset_s:g} s in its list, expected "
+                f"{expected}. Mend the list, or leave such segments out with --skip-bad"
+            )
+            if not skip_bad:
+                raise SourceError(problem)
+            skipped.append(problem)
     if not segments:
         raise SourceError(f"{folder} holds no segment of a recording, in {len(paths)} .wav files")
     return Rows(
         (len(segments),), np.dtype(object), 1, lambda start, stop: _read(folder, segments, start, stop),
-        columns=_columns(folder, segments), n_skipped=n_skipped,
+        columns=_columns(folder, segments), skipped=tuple(skipped),
     )  # fmt: skip
 
 

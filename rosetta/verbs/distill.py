@@ -35,7 +35,7 @@ from rosetta.verbs.describe import (
     describe_space,
 )
 from rosetta.verbs.matching import Features
-from rosetta.verbs.opening import BUDGET_GIB, notes_on
+from rosetta.verbs.opening import BUDGET_GIB, expected_by, notes_on
 from rosetta.verbs.points.asking import check_model, check_policy, check_public, check_words
 from rosetta.verbs.points.choosing import grown, strata_counts
 from rosetta.verbs.points.encoding import OnRows
@@ -44,6 +44,7 @@ from rosetta.verbs.points.opened import Asked, Opened, open_sender
 from rosetta.verbs.points.plan import portions_of, with_origin
 from rosetta.verbs.points.telling import check_result, note_findings, note_points
 from rosetta.verbs.policies import load_policy, policy_mark, violations
+from rosetta.verbs.prepare import note_order
 from rosetta.verbs.settings import check_settings
 from rosetta.verbs.trainings.streaming import memory_budget
 from rosetta.verbs.words import parse_licence
@@ -176,7 +177,8 @@ def distill(
         memory_budget(BUDGET_GIB if memory_gib is None else memory_gib, loading.device), executor, resume,
     )  # fmt: skip
     with open_sender(path, asked, opened_model, chosen, rules, on_rows=on_rows) as opened:
-        for note in opened.items.told.notes:
+        order = () if opened_model is None else note_order(opened.items.told, expected_by(opened_model), features)
+        for note in (*opened.items.told.notes, *order):
             on_note(note)
         return _distilled(path, opened, chosen, rules, force=force, on_note=on_note, on_audit=on_audit)
 
@@ -187,6 +189,11 @@ def _distilled(
 ) -> DistillReport:  # fmt: skip
     """Make points of what is opened, audit them, and write them."""
     settings, growth = grown(opened, settings)
+    if growth and (len(growth) == 1 or growth[-1].n_pairs == settings.pairs):
+        on_note(
+            f"--pairs auto came to its end at {settings.pairs} pairs, while more would still improve the coverage: it "
+            "takes a quarter of the items and 4,096 at most"
+        )
     points = make_points(opened.sender, portions_of(settings), settings)
     latents, sds = opened.label(points)
     audit = audit_points(

@@ -18,7 +18,7 @@ from rosetta.schemas.reports import EmbedReport
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import BUDGET_GIB, expected_by, notes_on, open_model
 from rosetta.verbs.points.encoding import OnRows, encoded, shard_rows
-from rosetta.verbs.prepare import Prepared, Streamable, prepare_within
+from rosetta.verbs.prepare import Prepared, Streamable, note_order, prepare_within
 from rosetta.verbs.trainings.streaming import GIB
 
 
@@ -84,7 +84,11 @@ def embed(
     started = time.perf_counter()
     opened = open_model(model, device=device, allow_code=allow_code, allow_pickle=allow_pickle)
     items = _items(opened, data, features, preprocess)
-    for note in (*notes_on(opened, preprocess), *items.told.notes):
+    for note in (
+        *notes_on(opened, preprocess),
+        *items.told.notes,
+        *note_order(items.told, expected_by(opened), features),
+    ):
         on_note(note)
     n_items, n_all = len(items.inputs), check_encoder(opened, items.inputs[:PROBED])
     n_space = opened.space_dims or n_all

@@ -35,7 +35,8 @@ def match_features(
     Parameters
     ----------
     features : str, sequence of str or None
-        Names of the features, or where they stand; None: those that the source has, if it has names.
+        Names of the features, or where they stand. Where all of them are names that the source has itself, they say
+        which features are taken, and in which order; else they stand in place of the source's own.
     wanted : tuple of str, optional
         What a space expects.
     holder, source : str
@@ -49,12 +50,20 @@ def match_features(
         If there are other numbers of names than of features, a name stands twice, or columns hold no numbers and
         nobody says which features to take.
     """
+    if features is not None and rows.features is not None and set(given := _listed(features)) <= set(rows.features):
+        if wanted is None:  # the data's names say what is where, the user's what is taken, and in which order
+            wanted, features, holder = given, None, "--features"
+        elif set(given) == set(rows.features) and given != rows.features and len(given) == len(rows.features):
+            raise SourceError(
+                f"{source} has these names for its features, at other places than --features says: leave --features out"
+            )
     names = _names(rows, features, source)
     if wanted is None:
         if rows.not_numbers:
             raise SourceError(_not_numbers(rows, source))
         if fill is not None:
-            return Matched(rows, names, (f"--fill-missing: {holder} has no names of features to miss",))
+            problem = f"--fill-missing is for features by name, and {holder} names none: name them with --features"
+            return Matched(rows, names, (problem,))
         return Matched(rows, names)
     if names is None:
         return Matched(
@@ -105,11 +114,15 @@ def _reordered(rows: Rows, order: Array, fill: float | None) -> Rows:
     return replace(rows, shape=(rows.shape[0], len(order)), dtype=np.dtype(dtype), read=read, not_numbers={})
 
 
+def _listed(features: str | Sequence[str]) -> tuple[str, ...]:
+    return read_names(features) if isinstance(features, str) else tuple(features)
+
+
 def _names(rows: Rows, features: Features, source: str) -> tuple[str, ...] | None:
     if features is None:
         names = rows.features
     else:
-        names = read_names(features) if isinstance(features, str) else tuple(features)
+        names = _listed(features)
         if len(rows.shape) != 2 or len(names) != rows.shape[1]:
             raise SourceError(
                 f"{len(names)} feature names for items of shape {rows.shape[1:]}: one for each feature is needed"

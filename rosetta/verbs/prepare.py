@@ -18,13 +18,14 @@ from rosetta.errors import IncompatibleError, PreprocessingError, SourceError, U
 from rosetta.models.checkpoint import Checkpoint
 from rosetta.preprocessing import Step
 from rosetta.sources import Rows, as_source, open_rows
-from rosetta.verbs.matching import Features, Matched, match_features
+from rosetta.verbs.matching import Features, Matched, match_features, some
 from rosetta.verbs.trainings.streaming import Blocks, Facts, Stream, facts_of
 
 COUNTS = ("poisson", "negative-binomial")
 
 READ_WHOLE = 1 << 28  # bytes of a file that are read at once; of more, no raw copy is kept beside the inputs
 FACTS_BLOCK = 1 << 20  # numbers that are looked at together
+SHOWN_BAD = 5  # bad items whose problem is told
 ALL = 1 << 60  # bytes: a budget that holds any items
 
 
@@ -167,7 +168,7 @@ def prepare_within(
     if expected is not None:
         _refuse(matched.differences or _shape_differences(stream, expected), expected)
     told = Told(
-        str(rows.dtype) if not rows.holds_sounds else "sound", steps, matched.names, matched.filled, rows.n_skipped,
+        str(rows.dtype) if not rows.holds_sounds else "sound", steps, matched.names, matched.filled, len(rows.skipped),
         _notes(matched), rows.columns,
     )  # fmt: skip
     items: Prepared | Streamable
@@ -178,6 +179,16 @@ def prepare_within(
     if expected is not None and expected.value_range is not None:
         _refuse(_range_differences(items.facts, expected.value_range, expected, steps), expected)
     return items
+
+
+def note_order(told: Told, expected: Expected, features: Features) -> tuple[str, ...]:
+    """Return what to say where a model names no features, and the data does."""
+    if expected.feature_names is not None or told.feature_names is None or features is not None:
+        return ()
+    return (
+        f"{expected.holder} names no features, so the columns of the data were taken in their order: "
+        f"{some(told.feature_names)}. --features says which the model takes, in its order",
+    )
 
 
 def open_matched(data: Any, expected: Expected | None, *, features: Features) -> Matched:
@@ -242,7 +253,7 @@ def _shape_differences(stream: Stream, expected: Expected) -> list[str]:
         return [f"an item of the data has shape {raw}, to which {expected.holder}'s steps do not apply: {error}"]
     if shape == expected.shape:
         return []
-    advice = steps_between(shape, expected.shape) if expected.steps is None else ""
+    advice = steps_between(shape, expected.shape, stream.rows.shape[0]) if expected.steps is None else ""
     return [
         f"an item of the data has shape {shape}{after}, {expected.holder} has {expected.shape}.{advice}".rstrip(".")
     ]
@@ -251,8 +262,9 @@ def _shape_differences(stream: Stream, expected: Expected) -> list[str]:
 def _notes(matched: Matched) -> tuple[str, ...]:
     """Return what the user should know of the data."""
     notes = list(matched.notes)
-    if matched.rows.n_skipped:
-        notes.append(f"bad items left out: {matched.rows.n_skipped:,}")
+    if skipped := matched.rows.skipped:
+        more = f"; … ({len(skipped):,} in all)" if len(skipped) > SHOWN_BAD else ""
+        notes.append(f"bad items left out: {len(skipped):,}. " + "; ".join(skipped[:SHOWN_BAD]) + more)
     return tuple(notes)
 
 

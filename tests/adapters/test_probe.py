@@ -11,7 +11,7 @@ from torch import nn
 
 from rosetta.adapters import Adapted, open_model
 from rosetta.adapters.blocks import in_blocks
-from rosetta.adapters.probe import check_encoder
+from rosetta.adapters.probe import check_decoder, check_encoder
 from rosetta.arrays import Array
 from rosetta.errors import IncompatibleError
 from tests.adapters.conftest import Shelf
@@ -104,3 +104,23 @@ def test_without_a_known_shape_others_are_tried(layer: nn.Module, found: tuple[i
 
     with pytest.raises(IncompatibleError, match=advice):
         check_encoder(adapted(encode), np.ones((4, *found), np.float32))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_what_gives_its_inputs_back_is_refused_and_latents_of_as_many_dimensions_are_not(noise: float):
+    rng = np.random.default_rng(0)
+    items, rest, mixing = (rng.normal(size=shape).astype(np.float32) for shape in ((40, 6), (40, 6), (6, 6)))
+
+    with pytest.raises(IncompatibleError, match="a whole autoencoder. Give its encoder alone"):
+        check_encoder(adapted(lambda x: x + noise * rest[: len(x)]), items)
+    assert check_encoder(adapted(lambda x: x @ mixing), items) == 6
+
+
+def test_a_decoder_of_another_encoder_is_refused():
+    items = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+
+    check_decoder(adapted(lambda x: x[:, :2], decode=lambda z: np.repeat(z, 3, axis=1)), items)
+    with pytest.raises(
+        IncompatibleError, match=r"the decoder gives items of shape \(4,\), .* \(6,\): is it the decoder"
+    ):
+        check_decoder(adapted(lambda x: x[:, :2], decode=lambda z: np.repeat(z, 2, axis=1)), items)

@@ -154,7 +154,7 @@ def test_audit_validate_and_compare_take_some_rows(run, birds: Path):
         (["embed", "run", "birds.csv", "-o", "z.npy", "--rows", "119:"], "leaves 1 of the 120 rows"),
         (["embed", "run", "birds.csv", "-o", "z.npy", "--skip-bad"], "--skip-bad is for folders of files"),
         (["embed", "run", "none.csv", "-o", "z.npy", "--rows", ":9"], "there is no file none.csv"),
-        (["train", "birds.csv::!kind", "-o", "r", "--fill-missing", 0], "has no names of features to miss"),
+        (["train", "birds.csv::!kind", "-o", "r", "--fill-missing", 0], "name them with --features"),
         (["train", "birds.csv", "-o", "r"], "1 columns of birds.csv hold no numbers: kind (text)"),
     ],
 )

@@ -140,7 +140,7 @@ def test_a_name_that_is_none_is_refused_before_it_is_shown_as_one_to_paste(name:
         ("broken_of_test_factory:good", r"broken_of_test_factory cannot be imported .*nothing_of_this_name"),
         ("script_of_test_factory:good", r"script_of_test_factory cannot be imported \(SystemExit: 3\)"),
         ("ours_of_test_factory:absent", "has no absent"),
-        ("ours_of_test_factory:NUMBER", "is of type int, but must be a function"),
+        ("ours_of_test_factory:NUMBER", "is of type int, which cannot be called"),
     ],
 )
 @pytest.mark.usefixtures("module")

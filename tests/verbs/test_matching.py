@@ -87,7 +87,14 @@ def test_where_no_names_are_wanted_nothing_is_moved():
     rows = _rows("b", "a")
 
     assert _match(rows, None) == Matched(rows, ("b", "a"))
-    assert "has no names of features to miss" in _match(rows, None, fill=0.0).differences[0]
+    assert "name them with --features" in _match(rows, None, fill=0.0).differences[0]
+
+
+def test_names_of_the_data_itself_say_which_features_are_taken_and_in_which_order():
+    found = _match(_rows("x", "y", "z"), None, features=["z", "x"])
+
+    assert found.names == ("z", "x")
+    assert _numbers(found) == ITEMS[:, [2, 0]].tolist()
 
 
 def test_a_space_with_names_needs_names():
@@ -99,6 +106,7 @@ def test_a_space_with_names_needs_names():
     [
         (_rows("a", "b"), WANTED, ["a"], r"1 feature names for items of shape \(2,\): one for each feature is needed"),
         (_rows("a", "b"), WANTED, ["a", "a"], "cells.csv has two features called 'a': names must differ"),
+        (_rows("c", "b", "a"), WANTED, list(WANTED), "these names for its features, at other places"),
         (
             _rows("a", not_numbers={"kind": "text", "day": "dates"}),
             None,

@@ -19,8 +19,9 @@ import rosetta
 from rosetta import preprocessing
 from rosetta.errors import IncompatibleError, SourceError, UsageError
 from rosetta.models.checkpoint import load_run
-from rosetta.sources import open_rows
+from rosetta.sources import Rows, open_rows
 from rosetta.sources.memory import usable_memory
+from rosetta.sources.subsets import subset
 from rosetta.training import loop
 from rosetta.verbs import prepare
 from rosetta.verbs.trainings import streaming
@@ -368,12 +369,23 @@ def test_facts_of_blocks_are_those_of_the_array():
 
 
 def test_large_finite_numbers_are_not_taken_for_infinity():
-    largest = np.full((4, 100), np.finfo(np.float32).max)
-    streaming.refuse_nonfinite(largest, first=0, where="x")
-    largest[2, 7] = np.inf
+    largest = np.full((14, 100), np.finfo(np.float32).max)
+    rows = Rows(largest.shape, largest.dtype, 1, lambda start, stop: largest[start:stop])
+    stream = streaming.Stream(rows, [], "x")
 
-    with pytest.raises(SourceError, match="the first in row 12"):
-        streaming.refuse_nonfinite(largest, first=10, where="x")
+    assert (stream.read(10, 14) == largest[10:]).all()
+    largest[12, 7] = np.inf
+    with pytest.raises(SourceError, match=r"x holds NaN or infinity, the first in row 12 \(counted from 0\)"):
+        stream.read(10, 14)
+
+
+def test_a_number_that_is_none_is_told_by_the_row_of_the_source_and_its_column():
+    items = np.zeros((9, 3))
+    items[5, 1] = np.nan
+    rows = Rows(items.shape, items.dtype, 1, lambda start, stop: items[start:stop], features=("a", "b", "c"))
+
+    with pytest.raises(SourceError, match=r"in row 5 \(counted from 0\), column b"):
+        streaming.Stream(subset(rows, np.array([3, 5, 7])), [], "x").read(0, 3)
 
 
 def test_the_command_streams_within_the_memory_that_it_is_given(

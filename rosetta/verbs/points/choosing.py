@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DENSITY = "density"
 METHOD = "kmeans"
 FEWEST, MOST = 16, 4096  # pairs that --pairs auto comes to
+FEWEST_EACH = 4  # items for each of them: beyond, it is the items themselves that are handed over
 
 
 class Strata(NamedTuple):
@@ -101,7 +102,8 @@ def grown(opened: Opened, settings: DistillSettings) -> tuple[DistillSettings, t
     """Return settings with the number of pairs that ``--pairs auto`` comes to, and the numbers that were tried."""
     if settings.pairs != "auto":
         return settings, ()
-    n_left = max(len(opened.sender.latents) - settings.checks - settings.observed_checks, 1)  # for the anchors
+    n_items = len(opened.sender.latents)
+    n_left = max(min(n_items // FEWEST_EACH, n_items - settings.checks - settings.observed_checks), 1)
     n_pairs, tried = grow(
         opened.sender.latents, np.random.default_rng([settings.seed, 0]), method=settings.select or METHOD,
         smallest=min(FEWEST, n_left), largest=min(MOST, n_left),

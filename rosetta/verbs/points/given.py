@@ -23,6 +23,8 @@ def given_latents(latents: Any, n_items: int) -> Floats:
     where = str(as_source(latents))
     if found.ndim != 2:
         raise IncompatibleError(f"--latents {where} has shape {found.shape}, but latents are (n_items, n_dims)")
+    if len(found) != n_items and found.shape[1] == n_items:
+        raise IncompatibleError(f"--latents {where} has shape {found.shape}, and looks transposed: items come first")
     if len(found) != n_items:
         raise IncompatibleError(
             f"--latents {where} has {len(found):,} rows, but the data has {n_items:,} items: one for each is "

@@ -121,7 +121,12 @@ def _folder(output: Path, mark: dict[str, object], *, resume: bool) -> Iterator[
     growing = unfinished(output)
     with held_folder(growing, output):
         _check_mark(growing, mark)
-        yield growing
+        try:
+            yield growing
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(
+                f"interrupted; the latents so far are in {growing}: the same command with --resume goes on from there"
+            ) from error
         shutil.rmtree(growing)  # only when all went well
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rosetta.adapters import Adapted, Loading
-from rosetta.adapters.probe import PROBED, check_encoder
+from rosetta.adapters.probe import PROBED, check_decoder, check_encoder
 from rosetta.arrays import Array, Floats, LazyArray, Leading, picked, row_blocks
 from rosetta.bundle.levels import from_levels, lie_on_levels, to_levels
 from rosetta.errors import IncompatibleError, UsageError
@@ -95,7 +95,10 @@ def open_sender(
     with ExitStack() as held:
         items = prepare_within(asked.budget, asked.data, expected, features=asked.features, preprocess=asked.preprocess)
         held.callback(items.close)
-        n_all = 0 if model is None else check_encoder(model, items.inputs[:PROBED])  # before all are read
+        n_all = 0
+        if model is not None:  # before all are read
+            n_all = check_encoder(model, items.inputs[:PROBED])
+            check_decoder(model, items.inputs[:PROBED])
         span = (model.value_range if model is not None else None) or value_range(items.facts)
         stored = _stored_range(items.inputs, span, settings)
         expected = Expected(expected.holder, items.inputs.shape[1:], items.told.steps, items.told.feature_names, span)

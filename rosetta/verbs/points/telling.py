@@ -44,11 +44,12 @@ def note_points(points: Points, opened: Opened, on_note: Callable[[str], None]) 
     for name, figures in points.figures.items():
         dropped = (figures.n_dropped_reencoding or 0) + (figures.n_dropped_range or 0)
         if dropped:
-            on_note(
-                f"{dropped} {name} points were dropped, and others drawn: the encoder puts "
-                f"{figures.n_dropped_reencoding} far from where they were drawn, and of {figures.n_dropped_range} the "
-                "decoder leaves the declared range of values by more than its width"
-            )
+            why = [
+                (figures.n_dropped_reencoding, "the encoder puts them far from where they were drawn"),
+                (figures.n_dropped_range, "the decoder leaves the declared range of values by more than its width"),
+            ]
+            reasons = ", ".join(f"{n:,} as {reason}" for n, reason in why if n)
+            on_note(f"some {name} points were dropped, and others drawn: {reasons}")
         if (figures.clipped_share or 0) > CLIPPED:
             on_note(
                 f"{figures.clipped_share:.0%} of the decoder's numbers were clipped to the declared range of values"

@@ -13,8 +13,8 @@ import torch
 
 from rosetta import preprocessing
 from rosetta.arrays import Array, first_nonfinite_row, flat
-from rosetta.errors import SourceError, UsageError
-from rosetta.preprocessing import Fitted
+from rosetta.errors import PreprocessingError, SourceError, UsageError
+from rosetta.preprocessing import Fitted, ItemError
 from rosetta.sources import Rows, pick
 from rosetta.sources.memory import usable_memory
 
@@ -121,7 +121,11 @@ class Stream:
 
     def _prepared(self, raw: Array, first: int = 0) -> Array:
         with np.errstate(over="ignore"):  # what overflows becomes infinity, and is refused below
-            inputs = preprocessing.apply(self.steps, raw, first=first)
+            try:
+                inputs = preprocessing.apply(self.steps, raw)
+            except ItemError as error:
+                problem = f"{self.where}, {self.rows.place(first + error.row)}, {error.problem}"
+                raise PreprocessingError(problem) from error
         if inputs is not raw:
             refuse_overflow(inputs, first=first)
         return inputs
@@ -129,8 +133,17 @@ class Stream:
     def read_raw(self, start: int, stop: int) -> Array:
         """Return raw items, in whatever kind of numbers; raises as `read` does."""
         raw = self.rows.read(start, stop)
-        refuse_nonfinite(raw, first=start, where=self.where)
+        if (row := _nonfinite(raw)) is not None:
+            raise SourceError(self._nonfinite_in(raw[row], start + row))
         return raw
+
+    def _nonfinite_in(self, item: Array, row: int) -> str:
+        names = self.rows.features
+        column = "" if names is None or item.ndim != 1 else f", column {names[int((~np.isfinite(item)).argmax())]}"
+        return (
+            f"{self.where} holds NaN or infinity, the first in {self.rows.place(row)}{column}. "
+            "Remove or fill such rows before you pass the data."
+        )
 
     def blocks(self, n_rows: int) -> Iterator[Array]:
         """Yield all inputs in order, `n_rows` at a time."""
@@ -196,16 +209,6 @@ def memory_budget(memory_gib: float | None, device: torch.device, *, n_processes
     if isinstance(memory_gib, bool) or not isinstance(memory_gib, int | float) or not 0 < memory_gib < math.inf:
         raise UsageError(f"--memory is {memory_gib}; expected a number of GiB above 0")
     return int(memory_gib * GIB)
-
-
-def refuse_nonfinite(raw: Array, *, first: int, where: str) -> None:
-    """Raise SourceError if a raw item is not all finite numbers; the first has row number `first`."""
-    row = _nonfinite(raw)
-    if row is not None:
-        raise SourceError(
-            f"{where} holds NaN or infinity, the first in row {first + row} (counted from 0). "
-            "Remove or fill such rows before you pass the data."
-        )
 
 
 def refuse_overflow(inputs: Array, *, first: int = 0) -> None:
