@@ -16,7 +16,7 @@ GIVEN_BACK = 0.5  # of the items' variance: a reconstruction leaves less, latent
 MIXING = 1e-2  # of the latents' spread: rounding in bfloat16 is less, batch statistics of 64 items are more
 
 
-def check_encoder(adapted: Adapted, inputs: Array) -> int:
+def check_encoder(adapted: Adapted, inputs: Array, *, n_items: int | None = None) -> int:
     """Encode a few items in several ways, and return the number of latent dimensions.
 
     Parameters
@@ -25,6 +25,8 @@ def check_encoder(adapted: Adapted, inputs: Array) -> int:
         The model.
     inputs : array, shape (n_items, …)
         Preprocessed items, float32. The first 64 are looked at.
+    n_items : int, optional
+        Items of the whole data, if these are not all.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def check_encoder(adapted: Adapted, inputs: Array) -> int:
         numbers, shape (n_items, n_dims); gives samples; or treats an item otherwise when others are beside it.
     """
     items = inputs[:PROBED]
-    _check_shape(adapted, items)
+    _check_shape(adapted, items, n_items or len(inputs))
     try:
         means = adapted.encode(items)[0]
     except ModelError as error:
@@ -68,11 +70,11 @@ def check_decoder(adapted: Adapted, inputs: Array) -> None:
         )
 
 
-def _check_shape(adapted: Adapted, items: Array) -> None:
+def _check_shape(adapted: Adapted, items: Array, n_items: int) -> None:
     wanted, found = adapted.input_shape, items.shape[1:]
     if wanted is not None and wanted != found:
         raise IncompatibleError(
-            f"the items have shape {found}, but {adapted.kind} takes {wanted}.{steps_between(found, wanted)}"
+            f"the items have shape {found}, but {adapted.kind} takes {wanted}.{steps_between(found, wanted, n_items)}"
         )
 
 

@@ -97,7 +97,7 @@ def open_sender(
         held.callback(items.close)
         n_all = 0
         if model is not None:  # before all are read
-            n_all = check_encoder(model, items.inputs[:PROBED])
+            n_all = check_encoder(model, items.inputs[:PROBED], n_items=len(items.inputs))
             check_decoder(model, items.inputs[:PROBED])
         span = (model.value_range if model is not None else None) or value_range(items.facts)
         stored = _stored_range(items.inputs, span, settings)
