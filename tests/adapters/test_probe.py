@@ -77,7 +77,7 @@ def test_what_is_no_latents_is_refused(encode: Callable[[Array], Array], expecte
         ((6, 6), (1, 6, 6), "--preprocess channels_first"),
         ((5, 6), (6, 5), r"transpose the data to \(n_items, 6, 5\)"),
         ((6, 6), (7, 7), "items that it was trained with"),
-        ((7,), (5,), "looks transposed: items must lie along its first axis"),
+        ((7,), (4,), "looks transposed: items must lie along its first axis"),
     ],
 )
 def test_a_shape_that_does_not_fit_is_told_what_would(found: tuple[int, ...], wanted: tuple[int, ...], advice: str):
