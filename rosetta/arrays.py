@@ -76,27 +76,6 @@ def picked(array: LazyArray, numbers: npt.NDArray[np.intp]) -> LazyArray:
 
 
 @dataclass(frozen=True)
-class Leading:
-    """The first columns of a two-dimensional array: a LazyArray of shape (n_rows, n_columns)."""
-
-    of: LazyArray
-    n_columns: int
-    ndim = 2
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of all."""
-        return (len(self.of), self.n_columns)
-
-    def __len__(self) -> int:
-        return len(self.of)
-
-    def __getitem__(self, rows: Any, /) -> Array:
-        """Return rows of a slice of step 1, or of row numbers in any order."""
-        return self.of[rows][:, : self.n_columns]
-
-
-@dataclass(frozen=True)
 class Derived:
     """What is computed from rows when they are wanted: a LazyArray of shape (n_rows, n_columns)."""
 

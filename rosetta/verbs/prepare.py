@@ -15,7 +15,6 @@ from rosetta.adapters.probe import steps_between
 from rosetta.arrays import Array
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError, PreprocessingError, SourceError, UsageError
-from rosetta.models.checkpoint import Checkpoint
 from rosetta.preprocessing import Step
 from rosetta.sources import Rows, as_source, open_rows
 from rosetta.verbs.matching import Features, Matched, match_features, some
@@ -87,14 +86,6 @@ class Expected:
     steps: list[tuple[str, Step]] | None  # None: nobody knows, and --preprocess says
     feature_names: tuple[str, ...] | None
     value_range: tuple[float, float] | None  # None: not known
-
-
-def expected_by(run: Checkpoint) -> Expected:
-    """Return what a run's model expects."""
-    config = run.config
-    steps = preprocessing.from_records(config.preprocessing, run.step_arrays)
-    span = tolerated(config.value_range, config.settings.likelihood)
-    return Expected("the run", config.input_shape, steps, config.feature_names, span)
 
 
 def expected_in(bundle: Bundle) -> Expected:

@@ -21,7 +21,8 @@ from rosetta.arrays import Array
 from rosetta.errors import MissingExtraError, ModelError, OutputError, PreprocessingError, UsageError
 from rosetta.models.checkpoint import load_run
 from rosetta.models.vae import decode_array
-from rosetta.verbs.prepare import expected_by, match_inputs
+from rosetta.verbs.opening import expected_by, open_model
+from rosetta.verbs.prepare import match_inputs
 from tests.conftest import Lab
 
 SUFFIXES = {"torch-export": ".pt2", "onnx": ".onnx", "torchscript": ".pt"}
@@ -134,7 +135,7 @@ def test_an_encoder_gives_rosettas_latents_where_rosetta_is_not(exported: Export
 
 @pytest.mark.parametrize("format", SUFFIXES)
 def test_the_document_repeats_the_preprocessing_bit_for_bit(exported: Exported, format: str):
-    inputs = match_inputs(exported.raw, expected_by(load_run(exported.run))).inputs
+    inputs = match_inputs(exported.raw, expected_by(open_model(exported.run))).inputs
 
     assert exported.read[format, "encoder"]["given"].tobytes() == inputs.tobytes()
 

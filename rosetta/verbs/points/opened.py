@@ -13,7 +13,7 @@ import numpy as np
 
 from rosetta.adapters import Adapted, Loading
 from rosetta.adapters.probe import PROBED, check_decoder, check_encoder
-from rosetta.arrays import Array, Floats, LazyArray, Leading, picked, row_blocks
+from rosetta.arrays import Array, Derived, Floats, LazyArray, picked, row_blocks
 from rosetta.bundle.levels import from_levels, lie_on_levels, to_levels
 from rosetta.errors import IncompatibleError, UsageError
 from rosetta.origins import Sender
@@ -73,7 +73,8 @@ class Opened:
 
     def space_latents(self, latents: LazyArray) -> LazyArray:
         """Return latents in the space's dimensions."""
-        return latents if latents.shape[1] == self.n_dims else Leading(latents, self.n_dims)
+        n_dims = self.n_dims
+        return latents if latents.shape[1] == n_dims else Derived(latents, lambda rows: rows[:, :n_dims], n_dims)
 
     def label(self, points: Points) -> tuple[Floats, Floats | None]:
         """Return the posterior means and standard deviations of exactly these inputs, in the space's dimensions."""

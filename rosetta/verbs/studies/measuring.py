@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from rosetta.adapters import Loading
+from rosetta.adapters.run import adapt_run
 from rosetta.arrays import Array, Floats, flat
 from rosetta.metrics.distortion import fit_linear_map, unmapped_distortion
 from rosetta.models.checkpoint import Checkpoint, load_run
 from rosetta.models.vae import decode_array, encode_array
-from rosetta.verbs.prepare import expected_by, match_inputs
+from rosetta.verbs.opening import expected_by
+from rosetta.verbs.prepare import match_inputs
 from rosetta.verbs.studies.splits import Split
 
 Figures = dict[str, tuple[float, ...]]
@@ -46,7 +49,7 @@ def _of_one(reference: Floats, run: Checkpoint, split: Split, device: torch.devi
 
 def _seen_by(run: Checkpoint, items: Array, device: torch.device) -> tuple[Floats, float]:
     """Return items' latents in the space's dimensions, and the mean squared error of decoding, summed over an item."""
-    inputs = match_inputs(items, expected_by(run)).inputs
+    inputs = match_inputs(items, expected_by(adapt_run(run, Loading(device)))).inputs
     latents, _ = encode_array(run.model, inputs, device=device)
     errors = flat(decode_array(run.model, latents, device=device).astype(np.float64) - inputs) ** 2
     return latents[:, : run.space_dims], float(errors.sum(axis=1).mean())
