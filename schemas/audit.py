@@ -8,7 +8,8 @@ from pydantic import Field
 from rosetta.schemas.manifest import OriginName
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Share, Text
 
-Verdict = Literal["holds items", "close to items", "no item found"]
+# the worst first; "not judged": no held-out items, so that nobody knows whether members can be told from others
+Verdict = Literal["holds items", "close to items", "not judged", "no item found"]
 
 
 class OriginAudit(Record):

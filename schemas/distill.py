@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
-from rosetta.schemas.record import Count, Positive, Record, Text
+from rosetta.schemas.record import Count, Positive, PrivacyLevel, Record, Text
 
 MOST_POINTS = 65_536
 
@@ -34,6 +34,10 @@ class DistillSettings(Record):
     residuals: bool = True  # added to decoded points, drawn from the moments of what the decoder leaves out of items
     reencoding_limit: Annotated[float, Field(gt=0)] = 1.5  # in total sds; unrelated latents are 1.4 apart
     store: Literal["auto", "uint8", "float32"] = "auto"  # auto: 8 bits where they hold the data's own values
+    privacy: PrivacyLevel = "standard"  # how much the file says beside its points, and which points are refused
+    reproducible: bool = False  # draws from the seed, and not from the system's secret randomness
+    groups: Text | None = None  # a column or source that says whose each item is: the unit that is protected
+    audit_held_out: bool = False  # what the run held out of its training stays out of the points, for the audit
     dp_epsilon: Annotated[float, Field(gt=0)] | None = None  # of all origins together
     dp_delta: Annotated[float, Field(gt=0, lt=1)] | None = None
     dp_norm: Annotated[float, Field(gt=0)] | None = None  # distance that counts; None: half the range's diagonal

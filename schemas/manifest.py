@@ -110,7 +110,7 @@ class DataDescription(Record):
     """The sender's data in words and counts; never a path."""
 
     description: Text | None = None
-    n_items: Count
+    n_items: Count | None = None  # rounded, or not told
 
 
 class Coverage(Record):
@@ -132,7 +132,7 @@ class Selection(Record):
     """How the pairs were chosen or made."""
 
     method: Text
-    seed: Count
+    seed: Count | None = None  # of older bundles: whoever has it can repeat their draws, so new ones do not tell it
     settings: dict[Text, JsonValue] = {}
     coverage: Coverage | None = None  # absent under differential privacy, whose guarantee it would break
 

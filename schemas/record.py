@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -23,3 +23,4 @@ Positive = Annotated[int, Field(ge=1, le=2**53 - 1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Shape = tuple[Positive, ...]
+PrivacyLevel = Literal["strict", "standard", "open"]  # the most careful first

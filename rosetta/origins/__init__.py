@@ -11,6 +11,7 @@ import numpy as np
 from rosetta.arrays import Array, Floats, LazyArray, flat
 from rosetta.errors import SelectionError
 from rosetta.registry import Registry
+from rosetta.schemas.record import PrivacyLevel
 
 
 class Selector(Protocol):
@@ -49,6 +50,7 @@ class Sender:
     select: Selector  # for origins that choose among items
     store: Callable[[Array], Array]  # inputs to those that the file will hold, float32: rounded, where it stores 8 bits
     public: Array | None = None  # inputs that may be shared, float32, shape (n_public, …)
+    groups: Array | None = None  # whose each item is, int from 0, shape (n_items,); None: each its own
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Recipe:
     draw: str  # how the latents of decoded points are drawn
     residuals: bool  # whether decoded points get what the decoder leaves out, drawn from its moments
     reencoding_limit: float  # distance of a decoded point's latent from the drawn one, in the space's total sd
+    privacy: PrivacyLevel = "standard"
 
 
 Figures = dict[str, float | int | str]

@@ -48,7 +48,9 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
     SelectionError, UsageError
         If an origin cannot give what is asked for.
     """
-    recipe = Recipe(settings.members, settings.mix, settings.draw, settings.residuals, settings.reencoding_limit)
+    recipe = Recipe(
+        settings.members, settings.mix, settings.draw, settings.residuals, settings.reencoding_limit, settings.privacy
+    )
     makers, accounts = private_origins(sender, portions, settings)
     points, stretches, rows = sender.inputs[:0], [], []
     figures: dict[str, Figures] = {}
