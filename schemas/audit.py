@@ -10,6 +10,10 @@ from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256,
 
 # the worst first; "not judged": no held-out items, so that nobody knows whether members can be told from others
 Verdict = Literal["holds items", "close to items", "not judged", "no item found"]
+# what an adversary has beside an item; the last one is no attack on a bundle, but what it is compared with
+Knows = Literal[
+    "bundle", "bundle and like items", "bundle and the encoder", "earlier bundles", "the sender's own model"
+]
 
 
 class OriginAudit(Record):
@@ -40,13 +44,69 @@ class OriginAudit(Record):
     reasons: tuple[Text, ...]
 
 
-class MembershipTest(Record):
-    """How well somebody with the bundle tells the private items from others of the same kind.
+class AttackResult(Record):
+    """How well an attack tells what was in the data from like items that were not.
 
-    The score of an item is its nearness to the nearest published input, or that of its latent to the nearest published
-    latent. `advantage` is the true minus the false positive rate of the best threshold, chosen on one half of the items
-    and measured on the other, both ways round, with its 95 % bootstrap interval; 0 is guessing. `caught_at_1_percent`
-    is the true positive rate at a false positive rate of 1 %.
+    The unit is an item, or a group of items where it is said whose each is: a group's score is the mean of its items'.
+    `auc` is how often a member scores higher than an outsider, 0.5 if nothing is told. `caught_at_1_percent` is the
+    share of members found where 1 % of outsiders are taken for members: absent with fewer than 100 outsiders;
+    `caught_at_0_1_percent` the same for 0.1 %, absent with fewer than 1,000. Intervals are 95 %. `p_value` is the
+    probability of as high an AUC by chance, `caught_p_value` of as many members caught. `origin` is absent where the
+    points of all origins were attacked together. `is_ceiling`: not an attack on the bundle, but what the sender's own
+    model tells. `figures` are other numbers that came out.
+    """
+
+    attack: Text
+    origin: OriginName | None = None
+    knows: Knows
+    unit: Literal["item", "group"] = "item"
+    n_members: Positive
+    n_outsiders: Positive
+    auc: Share
+    low: Share
+    high: Share
+    p_value: Share
+    caught_at_1_percent: Share | None = None
+    caught_low: Share | None = None
+    caught_high: Share | None = None
+    caught_p_value: Share | None = None
+    caught_at_0_1_percent: Share | None = None
+    is_ceiling: bool = False
+    figures: dict[Text, float] = {}
+
+    @property
+    def advantage(self) -> float:
+        """How much more often than not somebody who sees a member and an outsider says which is which: 0 is guessing."""
+        return 2 * self.auc - 1
+
+    @property
+    def highest_advantage(self) -> float:
+        """The advantage at the upper end of the AUC's interval."""
+        return 2 * self.high - 1
+
+
+class Finding(Record):
+    """What an attack found that needs no outsiders to compare with, such as items that were computed from the file.
+
+    `n_found` of `n_tried` came out, each of what `what` says; `by_chance` is the number that would have come out where
+    nothing is told. `verdict` is the least that follows for the points: none if there is nothing to it.
+    """
+
+    attack: Text
+    origin: OriginName | None = None
+    knows: Knows
+    what: Text
+    n_tried: Count
+    n_found: Count
+    by_chance: NonNegative = 0.0
+    verdict: Verdict | None = None
+    reason: Text
+
+
+class MembershipTest(Record):
+    """A membership test in the manifest of an older bundle; audits give `AttackResult` today.
+
+    `advantage` is the true minus the false positive rate of the best threshold.
     """
 
     attack: Literal["inputs", "latents"]
@@ -57,19 +117,28 @@ class MembershipTest(Record):
 
 
 class DisclosureAudit(Record):
-    """All origins of a bundle, and the membership tests: none where fewer than 20 held-out items were given.
+    """All origins of a bundle, and every attack: none on membership where fewer than 20 held-out units were given.
 
-    `n_held_out` counts those that are not among the items. `near_copies_by_chance` is the share of private items that
-    would be near copies of others, had they been left out: as many of honest new items would be.
+    `n_held_out` counts the items that are not among the private ones. `near_copies_by_chance` is the share of private
+    items that would be near copies of others, had they been left out: as many of honest new items would be.
+    `n_groups` and `n_held_out_groups` are there where the unit is a group. `items_a_number` is the number of items
+    divided by the numbers in an item: below 1, points that have the items' span hold all of them. In a manifest,
+    `attacks` has the worst of each origin alone, and no ceiling.
     """
 
     n_items: Positive
     n_held_out: Count
+    n_groups: Positive | None = None
+    n_held_out_groups: Count | None = None
+    numbers_an_item: Positive | None = None
+    items_a_number: NonNegative | None = None
     typical_distance: NonNegative
     n_rare: Count
     near_copies_by_chance: Share | None = None
     origins: tuple[OriginAudit, ...]
-    membership: tuple[MembershipTest, ...] = ()
+    attacks: tuple[AttackResult, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    membership: tuple[MembershipTest, ...] = ()  # of older bundles
 
 
 class PolicyMark(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from rosetta.disclosure.audit import audit_points
+from rosetta.disclosure.adversary import run_attacks
+from rosetta.disclosure.audit import audit_points, compact
 
-__all__ = ["audit_points"]
+__all__ = ["audit_points", "compact", "run_attacks"]

@@ -1,22 +1,27 @@
-"""The audit: published points held against the private items, origin by origin."""
+"""The audit: published points held against the private items, origin by origin, and attacked."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from rosetta.arrays import Array, Floats, LazyArray, Picked
+from rosetta.arrays import Array, Floats, LazyArray
+from rosetta.disclosure.adversary import run_attacks
+from rosetta.disclosure.attacks import FAST, Codes, Effort
 from rosetta.disclosure.copies import Copies, find_copies
 from rosetta.disclosure.demixing import Demixing, demix
-from rosetta.disclosure.membership import LEAST_EACH, Attack, Tests, attack_origins
 from rosetta.disclosure.nearest import Nearest, nearest_items
-from rosetta.disclosure.search import Rows
-from rosetta.disclosure.shared import is_among
+from rosetta.disclosure.rare import find_rare, rare_features
+from rosetta.disclosure.replay import Draws, replay_seed
+from rosetta.disclosure.roc import LEAST_EACH
+from rosetta.disclosure.search import Rows, as_rows
+from rosetta.disclosure.sides import People, draw_sides, outsiders
 from rosetta.disclosure.spacing import Spacing, sample_size, spacing_of
-from rosetta.disclosure.verdicts import ARE_ITEMS, Findings, judge
+from rosetta.disclosure.verdicts import ARE_ITEMS, Findings, judge, worst_of
 from rosetta.errors import MetricError
-from rosetta.schemas.audit import DisclosureAudit, MembershipTest, OriginAudit
+from rosetta.schemas.audit import AttackResult, DisclosureAudit, Finding, OriginAudit
 from rosetta.schemas.manifest import OriginName
 
 Stretches = Sequence[tuple[OriginName, int]]
@@ -31,8 +36,15 @@ def audit_points(
     item_latents: LazyArray | None = None,
     held_out: LazyArray | None = None,
     held_out_latents: LazyArray | None = None,
+    groups: Codes | None = None,
+    held_out_groups: Codes | None = None,
+    weights: Floats | None = None,
+    rebuild: Callable[[Array], Floats] | None = None,
+    draws: Draws | None = None,
+    findings: Sequence[Finding] = (),
     members: Mapping[str, int] | None = None,
     nearest: Nearest | None = None,
+    effort: Effort = FAST,
     seed: int = 0,
     on_rows: Callable[[int, int], None] = lambda done, of: None,
 ) -> DisclosureAudit:
@@ -50,16 +62,29 @@ def audit_points(
         The private items, preprocessed as the inputs are; at least two. They, and what follows, may be on disk: they
         are read a few times from the first to the last, and here and there, in bounded memory.
     item_latents : float array, shape (n_items, n_dims), optional
-        What the encoder gives for the items: with `held_out_latents`, membership is tested on latents too.
+        What the encoder gives for the items: with `held_out_latents`, attacks that know the encoder are tried too.
     held_out : float32 array, shape (n_held_out, …), optional
         Items of the same kind that neither training nor points have seen; what is among `items` is left out.
-        Without at least 20 of them, there is no membership test.
+        Without at least 20 of them, no attack on membership is tried, and made-up points are not judged.
     held_out_latents : float array, shape (n_held_out, n_dims), optional
         What the encoder gives for them.
+    groups, held_out_groups : int array, shape (n_items,) and (n_held_out,), optional
+        Whose each item is, by the same codes in both: the unit is the group then, a person. Held-out items of a group
+        that is in the data are left out.
+    weights : float array, shape (n_pairs,), optional
+        What the file says of each pair: the share of items nearest to it.
+    rebuild : callable, optional
+        What the sender's own model makes of inputs, float32, shape (n, …): the ceiling, for comparison.
+    draws : Draws, optional
+        What the manifest tells of the random draws, where it tells that they can be repeated.
+    findings : sequence of Finding
+        Of other attacks, such as a comparison with earlier bundles: they count for every origin.
     members : mapping of str to int, optional
         The smallest number of items behind a point, by origin, where it is known.
     nearest : Nearest, optional
         What `nearest_items(inputs, items)` returned, if it has been called.
+    effort : Effort
+        How much work the attacks may do.
     seed : int
         The same seed gives the same figures.
     on_rows : callable
@@ -77,29 +102,44 @@ def audit_points(
         nearest = nearest_items(inputs, items, on_rows=lambda done, of: on_rows(done, n_all))
     spacing = spacing_of(items, np.random.default_rng([seed, 0]), on_done=lambda done: on_rows(n_rows + done, n_all))
     rows = _rows_of(stretches)
-    fresh = _fresh(held_out, items)
-    tests = _membership(
-        {"inputs": inputs, "latents": latents}, rows, _given(items, item_latents),
-        _given(held_out, held_out_latents, fresh), seed=seed,
-    )  # fmt: skip
+    people = People(items, item_latents, groups)
+    others = None if held_out is None else outsiders(People(held_out, held_out_latents, held_out_groups), people)
+    attacked = _attack(
+        inputs, latents, rows, people, others, weights=weights, rebuild=rebuild, effort=effort, seed=seed
+    )
+    findings = (*findings, *_findings(inputs, rows, people, spacing, draws))
     origins = tuple(
         _audit_origin(
             origin, inputs[at], Nearest(nearest.rows[at], nearest.distances[at]), items, spacing,
-            members=(members or {}).get(origin), tests=[each.by_origin[origin] for each in tests],
+            members=(members or {}).get(origin), attacked=attacked, findings=findings,
             rng=np.random.default_rng([seed, 1]),
         )
         for origin, at in rows.items()
     )  # fmt: skip
     n_rare = round(float((spacing.own > spacing.rare_from).mean()) * len(items))
+    n_numbers = math.prod(items.shape[1:])
     return DisclosureAudit(
         n_items=len(items),
-        n_held_out=0 if fresh is None else len(fresh),
+        n_held_out=0 if others is None else len(others.inputs),
+        n_groups=None if groups is None else people.n_units,
+        n_held_out_groups=None if groups is None else 0 if others is None else others.n_units,
+        numbers_an_item=n_numbers,
+        items_a_number=len(items) / n_numbers,
         typical_distance=spacing.typical,
         n_rare=n_rare,
         near_copies_by_chance=spacing.chance,
         origins=origins,
-        membership=tuple(each.overall for each in tests),
+        attacks=attacked,
+        findings=findings,
     )
+
+
+def compact(audit: DisclosureAudit) -> DisclosureAudit:
+    """Return what a manifest tells of an audit: of each origin the worst attack alone, and no ceiling."""
+    names = [*(each.origin for each in audit.origins), None]
+    worst = [worst_of(each for each in audit.attacks if each.origin == name) for name in names]
+    kept = tuple(each.model_copy(update={"figures": {}}) for each in worst if each is not None)
+    return audit.model_copy(update={"attacks": kept, "findings": tuple(f for f in audit.findings if f.verdict)})
 
 
 def _check(inputs: Array, latents: Floats, stretches: Stretches, items: LazyArray, held_out: LazyArray | None) -> None:
@@ -125,28 +165,37 @@ def _rows_of(stretches: Stretches) -> dict[OriginName, Rows]:
     return {origin: np.concatenate(parts) for origin, parts in rows.items()}
 
 
-def _fresh(held_out: LazyArray | None, items: LazyArray) -> Rows | None:
-    """Return the rows of the held-out items that are not among the items."""
-    if held_out is None:
-        return None
-    fresh = np.flatnonzero(~is_among(held_out, items))
-    if 2 * len(fresh) < len(held_out):
-        raise MetricError(
-            f"{len(held_out) - len(fresh):,} of {len(held_out):,} held-out items are items of the data as well: "
-            "give items that were neither trained on nor made into points"
-        )
-    return fresh
+def _attack(
+    inputs: Array, latents: Floats, rows: Mapping[OriginName, Rows], people: People, others: People | None,
+    *, weights: Floats | None, rebuild: Callable[[Array], Floats] | None, effort: Effort, seed: int,
+) -> tuple[AttackResult, ...]:  # fmt: skip
+    """Return what the attacks on membership found; none without enough units on both sides."""
+    if others is None or min(people.n_units, others.n_units) < LEAST_EACH:
+        return ()
+    sides = draw_sides(people, others, np.random.default_rng([seed, 2]), n_rows=effort.n_rows, rebuild=rebuild)
+    return run_attacks(
+        as_rows(inputs), latents, rows, sides, n_items=len(people.inputs), weights=weights,
+        has_groups=people.groups is not None, effort=effort, seed=seed,
+    )  # fmt: skip
 
 
-def _given(inputs: LazyArray | None, latents: LazyArray | None, rows: Rows | None = None) -> dict[Attack, LazyArray]:
-    """Return what an attack on inputs and one on latents look at, as far as it is there."""
-    both: dict[Attack, LazyArray | None] = {"inputs": inputs, "latents": latents}
-    return {attack: each if rows is None else Picked(each, rows) for attack, each in both.items() if each is not None}
+def _findings(
+    inputs: Array, rows: Mapping[OriginName, Rows], people: People, spacing: Spacing, draws: Draws | None
+) -> tuple[Finding, ...]:
+    """Return what the attacks found that need no outsiders."""
+    published = as_rows(inputs)
+    rare = rare_features(people.inputs, people.groups)
+    unit = "items" if people.groups is None else "groups"
+    found = [
+        find_rare(origin, published[at], rare, unit=unit) for origin, at in rows.items() if origin not in ARE_ITEMS
+    ]
+    replayed = () if draws is None else replay_seed(draws, published, rows, people.inputs, spacing)
+    return (*replayed, *found)
 
 
 def _audit_origin(
     origin: OriginName, points: Array, nearest: Nearest, items: LazyArray, spacing: Spacing,
-    *, members: int | None, tests: Sequence[MembershipTest], rng: np.random.Generator,
+    *, members: int | None, attacked: Sequence[AttackResult], findings: Sequence[Finding], rng: np.random.Generator,
 ) -> OriginAudit:  # fmt: skip
     copies = find_copies(nearest, spacing, items)
     demixing = None if origin in ARE_ITEMS else _demix(points, nearest, copies, items, spacing, rng)
@@ -160,7 +209,10 @@ def _audit_origin(
         n_rare_exposed=len(np.unique(nearest.rows[copies.is_of_rare])),
         members=members,
         demixing=demixing,
-        tests=tuple(tests),
+        attacks=_of_origin(attacked, origin),
+        ceiling=next((each for each in attacked if each.is_ceiling), None),
+        n_attacks=sum(not each.is_ceiling for each in attacked),
+        findings=tuple(each for each in findings if each.origin in (origin, None)),
         spacing=spacing,
     )
     verdict, reasons = judge(found)
@@ -189,15 +241,10 @@ def _demix(
     return demix(points[rest], Nearest(nearest.rows[rest], nearest.distances[rest]), items, spacing, rng)
 
 
-def _membership(
-    published: Mapping[Attack, Array], rows: Mapping[OriginName, Rows], items: Mapping[Attack, LazyArray],
-    held_out: Mapping[Attack, LazyArray], *, seed: int,
-) -> list[Tests]:  # fmt: skip
-    """Return the tests of each attack for which there is all that it needs."""
-    found = []
-    for number, attack in enumerate(attack for attack in published if attack in items and attack in held_out):
-        n_each = min(len(items[attack]), len(held_out[attack]))
-        if n_each >= LEAST_EACH:
-            rng = np.random.default_rng([seed, 2, number])
-            found.append(attack_origins(attack, published[attack], rows, items[attack], held_out[attack], rng))
-    return found
+def _of_origin(attacked: Sequence[AttackResult], origin: OriginName) -> tuple[AttackResult, ...]:
+    """Return the attacks that judge an origin: on its points, and those that there are on the whole bundle alone."""
+    own = {each.attack for each in attacked if each.origin is not None}
+    return tuple(
+        each for each in attacked
+        if not each.is_ceiling and (each.origin == origin or (each.origin is None and each.attack not in own))
+    )  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rosetta.arrays import Array, LazyArray, Picked
+from rosetta.arrays import Array, Floats, LazyArray, Picked
 from rosetta.disclosure.search import Doubles, OnDone, Rows, as_rows, nearest_rows
 
 NUMBERS_A_BLOCK = 1 << 22  # float64 numbers of differences, and of what is looked for, at a time
@@ -77,6 +77,27 @@ def own_distances(items: LazyArray, rows: Rows) -> Doubles:
     if not len(rows):
         return np.empty(0)
     return distances(Picked(items, rows), items, neighbours(items, rows)[:, 0])
+
+
+def least_distances(rows: Floats, points: Floats, *, among_themselves: bool = False) -> Doubles:
+    """Return the distance of each row to the nearest point, shape (n_rows,), as float32 has it.
+
+    In memory, and for scores: distances far below the points' own lengths are not exact, as those of `nearest_items`
+    are. With `among_themselves`, rows and points are the same, and none is its own neighbour.
+    """
+    centre = points.mean(axis=0, dtype=np.float64).astype(np.float32)
+    numbers, columns = as_rows(rows) - centre, (as_rows(points) - centre).T
+    squares = np.einsum("ij,ij->j", columns, columns)
+    found = np.empty(len(numbers))
+    step = max(NUMBERS_A_BLOCK // max(len(points), 1), 1)
+    for start in range(0, len(numbers), step):
+        block = numbers[start : start + step]
+        apart = squares - 2 * (block @ columns)
+        if among_themselves:
+            at = np.arange(len(block))
+            apart[at, start + at] = np.inf
+        found[start : start + step] = apart.min(axis=1) + np.einsum("ij,ij->i", block, block)
+    return np.sqrt(np.maximum(found, 0.0))
 
 
 def _parts(n_rows: int, like: LazyArray) -> list[slice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from rosetta.disclosure.copies import COPY
 from rosetta.disclosure.demixing import N_ATOMS, Demixing
 from rosetta.disclosure.search import Doubles
 from rosetta.disclosure.spacing import Spacing
-from rosetta.schemas.audit import MembershipTest, Verdict
+from rosetta.schemas.audit import AttackResult, Finding, Verdict
 from rosetta.schemas.manifest import OriginName
 
 # nearer to an item than half of what keeps items apart, a point speaks of this item more than of any other
@@ -19,8 +20,17 @@ CLOSE_RATIO = 0.5
 LARGEST_P_VALUE = 0.01  # that as many points are so near by chance: where items are dense, new ones are near too
 # official statistics publish no cell with fewer people behind it
 LEAST_MEMBERS = 5
-# an attacker is right about one member more in twenty than by guessing, even at the pessimistic end for the attack
-CLOSE_ADVANTAGE = 0.05
+# of a member and an outsider, an attacker says which is which in one case in twenty more than by guessing, even at the
+# end of the interval that is worst for the attack
+CLOSE_AUC = 0.55
+# three times as many members are found as by chance, likewise at the lower end
+CLOSE_CAUGHT = 0.03
+# that any of all attacks tried on a bundle seems to tell something by chance: each gets an even part (Bonferroni)
+FALSE_ALARM = 0.01
+NOT_JUDGED = (
+    "whether items of the data can be told from others is not known: give at least 20 items, or groups, of the same "
+    "kind that neither the model nor the bundle has seen (--held-out), or distil with --audit-held-out"
+)
 MADE_OF_ITEMS = ("averaged", "mixed")
 ARE_ITEMS = ("observed", "public")
 
@@ -37,21 +47,46 @@ class Findings:
     n_rare_exposed: int
     members: int | None
     demixing: Demixing | None
-    tests: tuple[MembershipTest, ...]
+    attacks: tuple[AttackResult, ...]  # that this origin's points were part of, no ceiling
+    ceiling: AttackResult | None
+    n_attacks: int  # tried on the whole bundle
+    findings: tuple[Finding, ...]  # of this origin, or of the whole file
     spacing: Spacing
 
 
 def judge(found: Findings) -> tuple[Verdict, tuple[str, ...]]:
     """Return the verdict on the points of one origin, and why: what decided it first."""
-    holds = _items(found)
-    close = [*_near_copies(found), *_nearest(found), *_rare(found), *_members(found), *_demixed(found)]
-    close += _told_apart(found)
+    holds = [*_items(found), *_found(found, "holds items")]
+    close = [*_told_apart(found), *_found(found, "close to items"), *_near_copies(found), *_nearest(found)]
+    close += [*_rare(found), *_members(found), *_demixed(found)]
     looked_at = _looked_at(found)
     if holds:
         return "holds items", (*holds, *close, *looked_at)
     if close:
         return "close to items", (*close, *looked_at)
+    if not found.attacks and found.origin not in ARE_ITEMS:
+        return "not judged", (NOT_JUDGED, *looked_at)
     return "no item found", looked_at
+
+
+def is_alarm(result: AttackResult, n_attacks: int) -> bool:
+    """Return whether an attack tells members from outsiders, more than `n_attacks` attacks would let one by chance."""
+    largest = FALSE_ALARM / (2 * max(n_attacks, 1))  # two figures an attack
+    if result.p_value < largest and result.low > CLOSE_AUC:
+        return True
+    if result.caught_p_value is None or result.caught_low is None:
+        return False
+    return result.caught_p_value < largest and result.caught_low > CLOSE_CAUGHT
+
+
+def worst_of(results: Iterable[AttackResult]) -> AttackResult | None:
+    """Return the attack that tells most, by the lower ends of its intervals against what counts; no ceiling."""
+    return max((each for each in results if not each.is_ceiling), key=_strength, default=None)
+
+
+def _strength(result: AttackResult) -> float:
+    by_auc = (result.low - 0.5) / (CLOSE_AUC - 0.5)
+    return by_auc if result.caught_low is None else max(by_auc, (result.caught_low - 0.01) / (CLOSE_CAUGHT - 0.01))
 
 
 def _items(found: Findings) -> list[str]:
@@ -128,13 +163,39 @@ def _demixed(found: Findings) -> list[str]:
     ]
 
 
+def _found(found: Findings, verdict: Verdict) -> list[str]:
+    return [f"{each.attack}: {each.reason}" for each in found.findings if each.verdict == verdict]
+
+
 def _told_apart(found: Findings) -> list[str]:
-    return [f"items of the data can be told from others {_how_well(t)}" for t in found.tests if t.low > CLOSE_ADVANTAGE]
+    alarms = [each for each in found.attacks if is_alarm(each, found.n_attacks)]
+    worst = worst_of(alarms)
+    if worst is None:
+        return []
+    others = len(alarms) - 1
+    more = f"; so do {others} other attacks" if others > 1 else "; so does another attack" if others else ""
+    return [f"items of the data can be told from others, best by {how_well(worst)}{_compared(found)}{more}"]
 
 
-def _how_well(test: MembershipTest) -> str:
-    figures = f"{test.advantage:.3f} (95 %: {test.low:.3f} to {test.high:.3f})"
-    return f"by their {test.attack}: advantage over guessing {figures}"
+def how_well(result: AttackResult) -> str:
+    """Return which attack it is and what it found out, with what guessing gives."""
+    unit = "group" if result.unit == "group" else "item"
+    text = (
+        f'"{result.attack}" (knows: {result.knows}): of {unit}s of which one is in the data, it names the right one in '
+        f"{100 * result.auc:.1f} % (95 %: {100 * result.low:.1f} to {100 * result.high:.1f}; guessing: 50)"
+    )
+    if result.caught_at_1_percent is None or result.caught_low is None or result.caught_high is None:
+        return text
+    return (
+        f"{text}, and it finds {100 * result.caught_at_1_percent:.1f} % of those in the data while it is wrong about "
+        f"1 % of the others (95 %: {100 * result.caught_low:.1f} to {100 * result.caught_high:.1f}; guessing: 1)"
+    )
+
+
+def _compared(found: Findings) -> str:
+    if found.ceiling is None:
+        return ""
+    return f"; with the sender's own model it would be {100 * found.ceiling.auc:.1f} %"
 
 
 def _looked_at(found: Findings) -> tuple[str, ...]:
@@ -155,13 +216,14 @@ def _looked_at(found: Findings) -> tuple[str, ...]:
             else f"at least {found.members:,} items are behind each point"
         )  # fmt: skip
     reasons += _demixing_failed(found.demixing)
-    if found.origin != "observed":  # of which there is nothing to guess
-        reasons += [
-            f"items of the data can {'hardly' if test.low <= 0 else 'slightly'} be told from others {_how_well(test)}"
-            for test in found.tests
-            if test.low <= CLOSE_ADVANTAGE
-        ]
-    if not found.tests:
+    worst = worst_of(found.attacks)
+    if worst is not None and found.origin != "observed" and not _told_apart(found):  # observed: nothing to guess
+        reasons.append(
+            f"{found.n_attacks:,} attacks on membership told no more than so many would by chance; the strongest is "
+            f"{how_well(worst)}{_compared(found)}"
+        )
+    reasons += [f"{each.attack}: {each.reason}" for each in found.findings if each.verdict is None]
+    if not found.attacks and found.origin in ARE_ITEMS:
         reasons.append("whether items of the data can be told from others was not tested: that needs held-out items")
     return tuple(reasons)
 
