@@ -23,11 +23,27 @@ def audit(
         str, typer.Option(metavar="PRIVATE", help=f"All private items that the bundle was made from. {DATA_HELP}")
     ],
     model: Annotated[
-        Path | None, typer.Option(metavar="MODEL", help="The bundle's model: tests membership by latents too.")
+        Path | None,
+        typer.Option(metavar="MODEL", help="The bundle's model: tries attacks that know it, and what it tells itself."),
     ] = None,
     held_out: Annotated[
         str | None,
-        typer.Option(metavar="DATA", help="Like items, neither trained on nor made into points: tests membership."),
+        typer.Option(
+            metavar="DATA",
+            help="Like items, neither trained on nor made into points: without 20, made-up points are not judged.",
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN|DATA", help="Whose each item is: attacks are then on persons, not on rows."),
+    ] = None,
+    held_out_groups: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN|DATA", help="The same for --held-out; by default, its column of the same name."),
+    ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="EARLIER.h5", help="An earlier bundle of the space, to compare with; may be repeated."),
     ] = None,
     policy: Annotated[
         Path | None, typer.Option(metavar="policy.toml", help="What may leave the building: exit 1 if it is broken.")
@@ -39,6 +55,10 @@ def audit(
     picture: Annotated[
         Path | None,
         typer.Option(metavar="closest.png", help="The closest pairs of points and private items, if they are images."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="tre.json", help="A report for the output checkers of a trusted research environment."),
     ] = None,
     features: Features = None,
     allow_code: AllowCode = None,
@@ -57,15 +77,19 @@ def audit(
 
         notes: list[str] = []
         with row_progress(f"auditing {bundle.name}") as on_rows:
-            report = run(
+            found = run(
                 bundle,
                 data,
                 model=model,
                 held_out=held_out,
+                groups=groups,
+                held_out_groups=held_out_groups,
+                earlier=earlier or (),
                 features=features,
                 policy=policy,
                 page=page,
                 picture=picture,
+                report=report,
                 allow_code=allow_code,
                 allow_pickle=allow_pickle,
                 memory_gib=memory,
@@ -76,8 +100,8 @@ def audit(
             )
         for each in notes:
             note(each)
-        emit(report, as_json=json, text=lambda: _show(report, has_policy=policy is not None))
-        raise typer.Exit(1 if report.violations else 0)
+        emit(found, as_json=json, text=lambda: _show(found, has_policy=policy is not None))
+        raise typer.Exit(1 if found.violations else 0)
 
 
 def _show(report: AuditReport, *, has_policy: bool) -> None:
@@ -87,13 +111,11 @@ def _show(report: AuditReport, *, has_policy: bool) -> None:
         typer.echo(f"\n{origin.origin}: {origin.verdict.upper()}")
         for reason in origin.reasons:
             typer.echo(f"  - {plain(reason)}")
-    if found.membership:
-        typer.echo(f"\nmembership, against {found.n_held_out:,} held-out items (advantage over guessing; best is 0)")
-    for test in found.membership:
-        typer.echo(
-            f"  by {test.attack:<8} {test.advantage:6.3f} (95 %: {test.low:.3f} to {test.high:.3f}), "
-            f"{100 * test.caught_at_1_percent:.1f} % of the items found at 1 % false alarms"
-        )
+    if found.attacks:
+        _attacks(found)
+    for finding in found.findings:
+        whose = f" ({finding.origin})" if finding.origin else ""
+        typer.echo(f"{'! ' if finding.verdict else '  '}{finding.attack}{whose}: {plain(finding.reason)}")
     if has_policy:
         typer.echo(f"\npolicy: {'BROKEN' if report.violations else 'kept'}")
     for violation in report.violations:
@@ -121,4 +143,26 @@ def _table(found: DisclosureAudit) -> None:
     typer.echo(
         f"{found.n_items:,} items; distances to the nearest item in typical distances, of an item to its nearest other "
         f"one ({found.typical_distance:.4g})"
+    )
+    typer.echo(f"each item has {found.numbers_an_item or 0:,} numbers: {found.items_a_number or 0:.3g} items a number")
+
+
+def _attacks(found: DisclosureAudit) -> None:
+    unit = "items" if found.n_groups is None else f"groups (of {found.n_groups:,})"
+    typer.echo(f"\nattacks: can somebody tell {unit} of the data from {found.n_held_out:,} held-out items?")
+    rows = [
+        (
+            each.attack,
+            each.origin or ("" if each.is_ceiling else "all"),
+            each.knows,
+            f"{each.auc:.3f} ({each.low:.3f}–{each.high:.3f})",
+            "" if each.caught_at_1_percent is None else f"{100 * each.caught_at_1_percent:.1f} %",
+            "" if each.caught_at_0_1_percent is None else f"{100 * each.caught_at_0_1_percent:.1f} %",
+        )
+        for each in found.attacks
+    ]
+    table(("attack", "points", "the attacker has", "AUC (95 %)", "found at 1 %", "at 0.1 %"), rows)
+    typer.echo(
+        "AUC: how often a member looks more like one than an outsider, 0.5 by guessing; found: members, where so many "
+        "of the outsiders are taken for members"
     )

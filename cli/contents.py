@@ -198,6 +198,10 @@ def _audit(found: dict[str, JsonValue]) -> list[Line]:
         for each in (known.audit.origins if known.audit else ())
     ]
     lines += [
+        Line(f"attack: {each.attack}", f"AUC {each.auc:.3f} ({each.low:.3f} to {each.high:.3f}), guessing is 0.5")
+        for each in (known.audit.attacks if known.audit else ())
+    ]
+    lines += [
         Line(f"membership by {each.attack}", f"advantage {each.advantage:.3f} ({each.low:.3f} to {each.high:.3f})")
         for each in (known.audit.membership if known.audit else ())
     ]

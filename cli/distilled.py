@@ -16,6 +16,8 @@ SHOWN_STRATA = 8
 
 def show(report: DistillReport) -> None:
     """Print counts, coverage, and what the points reveal."""
+    from rosetta.disclosure.verdicts import how_well, worst_of
+
     counts = ", ".join(f"{each.n_anchors}+{each.n_checks} {each.origin}" for each in report.origins)
     lines = [
         ("bundle", f"{report.bundle} ({report.n_bytes / 1e6:,.1f} MB)"),
@@ -49,11 +51,8 @@ def show(report: DistillReport) -> None:
             ))  # fmt: skip
     for account in report.privacy:
         lines.append((f"{account.origin} points", f"({account.epsilon:g}, {account.delta:g})-differentially private"))
-    for test in report.audit.membership:
-        lines.append((
-            f"membership by {test.attack}",
-            f"advantage over guessing {test.advantage:.3f} (95 %: {test.low:.3f} to {test.high:.3f})",
-        ))  # fmt: skip
+    if (worst := worst_of(report.audit.attacks)) is not None:
+        lines.append(("strongest attack", how_well(worst)))
     facts(lines)
     typer.echo("\nWhat the points reveal:")
     table(

@@ -76,7 +76,7 @@ class AttackResult(Record):
 
     @property
     def advantage(self) -> float:
-        """How much more often than not somebody who sees a member and an outsider says which is which: 0 is guessing."""
+        """How much more often right than wrong it is which of a member and an outsider is which: 0 is guessing."""
         return 2 * self.auc - 1
 
     @property

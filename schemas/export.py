@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rosetta.schemas import audit, policy, program, reports, run, signature, study, validation
+from rosetta.schemas import audit, policy, program, reports, run, signature, study, tre, validation
 from rosetta.schemas.manifest import Manifest
 from rosetta.schemas.record import Record
 
@@ -24,6 +24,7 @@ DOCUMENTS: dict[str, type[Record]] = {
     "distill": reports.DistillReport,
     "audit": audit.AuditReport,
     "disclosure": audit.Disclosure,
+    "tre": tre.TreReport,
     "policy": policy.Policy,
     "study": study.StudyReport,
     "study-settings": study.StudySettings,

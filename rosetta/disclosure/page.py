@@ -7,12 +7,14 @@ import html
 from collections.abc import Iterable, Sequence
 
 from rosetta.disclosure import sentences
-from rosetta.schemas.audit import AuditReport, OriginAudit, PrivacyAccount, Verdict
+from rosetta.disclosure.verdicts import SEVERITY, worst_of
+from rosetta.schemas.audit import AttackResult, AuditReport, DisclosureAudit, OriginAudit, PrivacyAccount, Verdict
 from rosetta.schemas.manifest import Creator, Manifest
 
 MAX_TEXT = 600  # characters of a stranger's text
-COLOURS: dict[Verdict, str] = {"holds items": "#b00020", "close to items": "#9a5b00", "no item found": "#1d5f3a"}
-ORDER: tuple[Verdict, ...] = ("holds items", "close to items", "no item found")  # the worst first
+COLOURS: dict[Verdict, str] = {
+    "holds items": "#b00020", "close to items": "#9a5b00", "not judged": "#44546a", "no item found": "#1d5f3a",
+}  # fmt: skip
 KEEP_IN = "This page shows private items. It must not leave the building."
 STYLE = """
 body { font: 16px/1.5 Georgia, serif; color: #222; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
@@ -64,7 +66,8 @@ def steward_page(
         _section("The file", _file(report, manifest)),
         _section("What was checked", _checked(report, policy)),
         *(_section(f"{found.origin.capitalize()} points", _origin(found, report)) for found in report.audit.origins),
-        _section("Can somebody tell who was in the data?", _membership(report)),
+        _section("Can somebody tell who was in the data?", _attackers(report)),
+        _section("What else was tried", _findings(report)) if report.audit.findings else "",
         _section("The policy", _policy(report, policy)) if policy is not None else "",
         _section("The closest pairs", _picture(picture)) if picture else "",
         _section("Differential privacy", _list(map(sentences.privacy, privacy))) if privacy else "",
@@ -111,7 +114,7 @@ def _paragraph(text: str) -> str:
 
 
 def _summary(report: AuditReport) -> str:
-    worst = next(each for each in ORDER if each in {found.verdict for found in report.audit.origins})
+    worst = min((found.verdict for found in report.audit.origins), key=SEVERITY.index)
     return _box(f"Verdict: {worst}.", sentences.VERDICTS[worst], COLOURS[worst])
 
 
@@ -124,7 +127,9 @@ def _file(report: AuditReport, manifest: Manifest) -> str:
         "train a model whose results compare. No model is in it.",
         "made by": "; ".join(map(_creator, words.creators)),
         "made on": words.created,
-        "made from": f"{words.data.n_items:,} items"
+        "made from": (
+            f"{report.audit.n_items:,} items" if words.data.n_items is None else f"{words.data.n_items:,} items"
+        )
         + (f": {words.data.description}" if words.data.description else ""),
         "description": words.description or "none",
         "licence": words.license,
@@ -145,10 +150,13 @@ def _checked(report: AuditReport, policy: str | None) -> str:
     audit = report.audit
     lines = [
         f"Every point was held against all {audit.n_items:,} items of the data.",
+        *filter(None, [sentences.headline(audit)]),
         f"Distances are given in units of the typical distance between an item and the one most like it, "
         f"{audit.typical_distance:.4g}.",
     ]
-    if audit.membership:
+    if audit.n_groups is not None:
+        lines.append(f"The items are of {audit.n_groups:,} groups, such as persons: each was taken as a whole.")
+    if audit.attacks:
         lines.append(f"{audit.n_held_out:,} items of the same kind, which are not in the data, served for comparison.")
     if policy is not None:
         lines.append(f"The figures were held against the policy {policy}.")
@@ -167,17 +175,53 @@ def _origin(found: OriginAudit, report: AuditReport) -> str:
     )
 
 
-def _membership(report: AuditReport) -> str:
-    if not report.audit.membership:
+def _attackers(report: AuditReport) -> str:
+    audit = report.audit
+    if not audit.attacks:
         return _paragraph("This was not tested. It needs items of the same kind that are not in the data.")
+    tried = [each for each in audit.attacks if not each.is_ceiling]
     why = (
         "Sometimes the mere fact that somebody is in a data set is private, as with patients. Here an attacker has the "
-        "file and an item, and says whether the item was in the data."
+        f"file and says whether an item was in the data, in {len(tried)} ways. The first of these tells most."
     )
-    lines = list(map(sentences.membership, report.audit.membership))
-    if any(found.verdict == "holds items" for found in report.audit.origins):
+    worst = worst_of(tried)
+    lines = [sentences.attacker(each, len(tried)) for each in (worst, *_ceilings(audit)) if each is not None]
+    if any(found.verdict == "holds items" for found in audit.origins):
         lines.append("These are averages over all items. An item that is in the file was in the data for certain.")
-    return _paragraph(why) + _list(lines)
+    rows = "".join(
+        f"<tr><td>{_text(each.attack)}</td><td>{each.origin or 'all'}</td><td>{_text(each.knows)}</td>"
+        f'<td class="n">{100 * each.auc:.1f}</td><td>{100 * each.low:.1f} to {100 * each.high:.1f}</td>'
+        f"<td>{_percent(each.caught_at_1_percent)}</td></tr>"
+        for each in sorted(tried, key=lambda each: -each.low)
+    )
+    head = "".join(f"<th>{name}</th>" for name in ("attack", "points", "has", "right in 100", "95 %", "found of 100"))
+    return (
+        _paragraph(why)
+        + _list(lines)
+        + f"<table><tr>{head}</tr>{rows}</table>"
+        + _paragraph(
+            "Right in 100: of pairs of an item of the data and another, those in which the attacker names the right "
+            "one; guessing gives 50. Found of 100: items of the data that are recognised, if 1 of 100 others may "
+            "wrongly be taken for one; guessing gives 1."
+        )
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "not known" if share is None else f"{100 * share:.1f}"
+
+
+def _ceilings(audit: DisclosureAudit) -> list[AttackResult]:
+    return [each for each in audit.attacks if each.is_ceiling]
+
+
+def _findings(report: AuditReport) -> str:
+    lines = []
+    for each in report.audit.findings:
+        whose = f" of the {each.origin} points" if each.origin else ""
+        found = each.reason[:1].upper() + each.reason[1:]
+        lines.append(f"{each.attack.capitalize()}{whose}: {found}.")
+    return _list(lines)
 
 
 def _policy(report: AuditReport, policy: str) -> str:

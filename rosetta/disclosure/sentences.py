@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from rosetta.schemas.audit import DisclosureAudit, MembershipTest, OriginAudit, PrivacyAccount, Verdict
+from rosetta.disclosure.verdicts import is_alarm, is_beyond_chance
+from rosetta.schemas.audit import AttackResult, DisclosureAudit, Knows, OriginAudit, PrivacyAccount, Verdict
 from rosetta.schemas.manifest import OriginName
+
+FEW = 5.0  # items for each number in an item, below which they are said to be few
 
 ORIGINS: dict[OriginName, str] = {
     "observed": "Observed points are items of the data, as they are.",
@@ -15,11 +18,20 @@ ORIGINS: dict[OriginName, str] = {
     "public": "Public points come from data that the sender may share.",
 }
 VERDICTS: dict[Verdict, str] = {
-    "holds items": "Private items are in the file. Whoever gets it has them.",
-    "close to items": "No item is in the file as it is, or none was looked for, but some points are so near to "
-    "items, or made of so few, that they may tell of them.",
-    "no item found": "No point is an item of the data or suspiciously near to one. It was looked for as told below, "
-    "and in no other way.",
+    "holds items": "Private items are in the file, or can be computed from it. Whoever gets it has them.",
+    "close to items": "No item is in the file as it is, but some points tell of the items that they were made from: "
+    "somebody can find out something about single items, as told below.",
+    "not judged": "No item was found in the file, but nobody has tested whether somebody can tell who was in the data. "
+    "That needs items of the same kind that neither the model nor the file has seen.",
+    "no item found": "No point is an item of the data or suspiciously near to one, and no attack that was tried could "
+    "tell who was in the data. It was looked for as told below, and in no other way.",
+}
+KNOWS: dict[Knows, str] = {
+    "bundle": "Somebody who has this file and nothing else",
+    "bundle and like items": "Somebody who has this file, and items of the same kind of their own",
+    "bundle and the encoder": "Somebody who has this file and the sender's encoder, or one very much like it",
+    "earlier bundles": "Somebody who has this file and an earlier one",
+    "the sender's own model": "Somebody who has the sender's own model, which is not in the file",
 }
 
 
@@ -54,16 +66,41 @@ def _near_copies(audit: DisclosureAudit) -> str:
     return f"{meaning} Of new items of this kind, {100 * audit.near_copies_by_chance:.3g} % would be so by chance."
 
 
-def membership(test: MembershipTest) -> str:
-    """Return what a membership test found."""
-    by = {"inputs": "how near the items are to the points", "latents": "the latents of items and points"}[test.attack]
-    right = 50 + 50 * test.advantage
-    return (
-        f"Going by {by}, and shown one item at a time, half of them from the data, an attacker is right about "
-        f"{right:.0f} % of the time, where guessing is 50 % (advantage {test.advantage:.3f}; 95 %: {test.low:.3f} to "
-        f"{test.high:.3f}). If she may be wrong about 1 in 100 outsiders, she finds "
-        f"{100 * test.caught_at_1_percent:.1f} % of the items."
+def attacker(result: AttackResult, n_attacks: int) -> str:
+    """Return what an attacker could do, how well, and compared with what."""
+    unit = "item" if result.unit == "item" else "person (or other group of items)"
+    text = (
+        f"{KNOWS[result.knows]}, and is shown one {unit} of the data beside one that was not in it, says which is "
+        f"which correctly in {100 * result.auc:.0f} of 100 cases ({100 * result.low:.0f} to {100 * result.high:.0f}), "
+        "where guessing gives 50."
     )
+    if result.caught_at_1_percent is not None:
+        text += (
+            f" If they may be wrong about 1 in 100 outsiders, they find {100 * result.caught_at_1_percent:.1f} of 100 "
+            f"{unit}s of the data, where guessing finds 1."
+        )
+    if result.is_ceiling:
+        return f"{text} This is for comparison: the file can hardly tell more than the model itself."
+    if is_alarm(result, n_attacks):
+        return f"{text} This tells who was in the data."
+    if is_beyond_chance(result, n_attacks):
+        return f"{text} This is more than chance, but too little to recognise somebody by."
+    return f"{text} This is no more than chance gives, as {n_attacks} attacks were tried."
+
+
+def headline(audit: DisclosureAudit) -> str | None:
+    """Return how many items there are for the numbers in an item, and what that means; None if it is not known."""
+    if audit.numbers_an_item is None or audit.items_a_number is None:
+        return None
+    text = (
+        f"The data has {audit.n_items:,} items of {audit.numbers_an_item:,} numbers each: {audit.items_a_number:.2g} "
+        "items for each number."
+    )
+    if audit.items_a_number < 1:
+        return f"{text} With fewer items than numbers, statistics such as a covariance can hold every single item."
+    if audit.items_a_number < FEW:
+        return f"{text} These are few: statistics of so few items can tell of single ones."
+    return text
 
 
 def privacy(account: PrivacyAccount) -> str:
@@ -80,16 +117,22 @@ def not_checked(audit: DisclosureAudit, *, is_private: bool) -> list[str]:
         "The check used the data that it was given. If that was not all the data behind the model, it says nothing "
         "about the rest.",
         "It compares points with items number by number. An item that was shifted, turned or rescaled is not found.",
-        "It tries a few known attacks. Somebody who knows more about the items may do better.",
-        "The words of the file (title, description, names) and the constants of its preprocessing were not looked at. "
-        "Nor were its statistics of the latents.",
+        "It tries a few known attacks, each with little work. Somebody who knows more about the items, or works "
+        "longer, may do better.",
+        "The words of the file (title, description, names) were not looked at, nor, unless an earlier file was given, "
+        "the constants of its preprocessing and its statistics of the latents.",
     ]
-    if not audit.membership:
+    if not audit.attacks:
         items.insert(0, "Whether somebody can tell if an item was in the data was not tested: no items that were held "
                         "out, or too few, were given.")  # fmt: skip
-    elif not any(test.attack == "latents" for test in audit.membership):
-        items.insert(0, "Membership was not tested with latents: the model was not given.")
-    if audit.membership:
+    elif not any(each.knows == "bundle and the encoder" for each in audit.attacks):
+        items.insert(0, "No attack with the sender's encoder was tried: the model was not given.")
+    if audit.n_groups is None:
+        items.append(
+            "Each item was taken for somebody else's. Where several items are of one person, the person may be easier "
+            "to recognise than the item."
+        )
+    if audit.attacks:
         items.append(
             "The held-out items were taken to be of the same kind as the data. Any other difference between the two, "
             "such as another instrument, shows as membership."

@@ -31,6 +31,7 @@ NOT_JUDGED = (
     "whether items of the data can be told from others is not known: give at least 20 items, or groups, of the same "
     "kind that neither the model nor the bundle has seen (--held-out), or distil with --audit-held-out"
 )
+SEVERITY: tuple[Verdict, ...] = ("holds items", "close to items", "not judged", "no item found")  # the worst first
 MADE_OF_ITEMS = ("averaged", "mixed")
 ARE_ITEMS = ("observed", "public")
 
@@ -77,6 +78,11 @@ def is_alarm(result: AttackResult, n_attacks: int) -> bool:
     if result.caught_p_value is None or result.caught_low is None:
         return False
     return result.caught_p_value < largest and result.caught_low > CLOSE_CAUGHT
+
+
+def is_beyond_chance(result: AttackResult, n_attacks: int) -> bool:
+    """Return whether an attack tells more than one of `n_attacks` would by chance, however little it is."""
+    return min(result.p_value, result.caught_p_value or 1.0) < FALSE_ALARM / (2 * max(n_attacks, 1))
 
 
 def worst_of(results: Iterable[AttackResult]) -> AttackResult | None:
@@ -192,6 +198,15 @@ def how_well(result: AttackResult) -> str:
     )
 
 
+def _how_little(found: Findings) -> str:
+    if any(is_beyond_chance(each, found.n_attacks) for each in found.attacks):
+        return (
+            f"enough to count, which is {100 * CLOSE_AUC:g} % of pairs, or {100 * CLOSE_CAUGHT:g} % of members found, "
+            "at the lower end of an interval"
+        )
+    return "more than one of so many would by chance"
+
+
 def _compared(found: Findings) -> str:
     if found.ceiling is None:
         return ""
@@ -219,7 +234,7 @@ def _looked_at(found: Findings) -> tuple[str, ...]:
     worst = worst_of(found.attacks)
     if worst is not None and found.origin != "observed" and not _told_apart(found):  # observed: nothing to guess
         reasons.append(
-            f"{found.n_attacks:,} attacks on membership told no more than so many would by chance; the strongest is "
+            f"none of {found.n_attacks:,} attacks on membership tells {_how_little(found)}; the strongest is "
             f"{how_well(worst)}{_compared(found)}"
         )
     reasons += [f"{each.attack}: {each.reason}" for each in found.findings if each.verdict is None]

@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import JsonValue, ValidationError
 
-from rosetta.arrays import Array, Derived, Floats, LazyArray
 from rosetta.bundle import Bundle
 from rosetta.charts.closest import draw_closest
 from rosetta.disclosure import audit_points
 from rosetta.disclosure.copies import COPY
-from rosetta.disclosure.membership import LEAST_EACH
+from rosetta.disclosure.earlier import compare_bundles
 from rosetta.disclosure.nearest import Nearest, nearest_items
 from rosetta.disclosure.page import steward_page
+from rosetta.disclosure.roc import LEAST_EACH
+from rosetta.disclosure.tre import tre_report
 from rosetta.errors import IncompatibleError
 from rosetta.files import check_output, shown, write_small
-from rosetta.schemas.audit import AuditReport, Disclosure, DisclosureAudit, PrivacyAccount
+from rosetta.schemas.audit import AuditReport, DisclosureAudit, Finding
 from rosetta.schemas.policy import Policy
+from rosetta.verbs.audits.reading import AuditItems, SenderModel, as_codes, open_sender_model, read_private
+from rosetta.verbs.audits.told import accounts_of, check_same_space, draws_of, members_of, statistics_of
 from rosetta.verbs.closest import can_draw, closest_pairs
 from rosetta.verbs.matching import Features
-from rosetta.verbs.opening import BUDGET_GIB, open_model
+from rosetta.verbs.opening import BUDGET_GIB
 from rosetta.verbs.policies import included_rows, load_policy, policy_mark, violations
-from rosetta.verbs.prepare import expected_in, prepare_within
 from rosetta.verbs.software import versions
 from rosetta.verbs.trainings.streaming import memory_budget
 from rosetta.verbs.validate import open_valid
 
 FARTHEST = 10.0  # typical distances of the median point from the items, beyond which these are other data
-
-
-@dataclass(frozen=True)
-class _Items:
-    """Items that the bundle is held against."""
-
-    inputs: LazyArray  # float32, shape (n_items, …)
-    latents: LazyArray | None  # shape (n_items, n_dims), where there is a model: computed for the rows that are wanted
 
 
 def audit(
@@ -51,10 +42,14 @@ def audit(
     *,
     model: str | PathLike[str] | None = None,
     held_out: Any = None,
+    groups: str | None = None,
+    held_out_groups: str | None = None,
+    earlier: Sequence[str | PathLike[str]] = (),
     features: Features = None,
     policy: str | PathLike[str] | None = None,
     page: str | PathLike[str] | None = None,
     picture: str | PathLike[str] | None = None,
+    report: str | PathLike[str] | None = None,
     allow_code: str | None = None,
     allow_pickle: bool = False,
     memory_gib: float | None = None,
@@ -72,9 +67,18 @@ def audit(
     data : str or array, shape (n_items, …)
         All the private items behind it, as `distill` took them.
     model : path, optional
-        The model that it was distilled from: membership is then tested with latents too.
+        The model that it was distilled from: attacks that know the encoder are then tried too, and what the model
+        itself tells is the ceiling that they are compared with.
     held_out : str or array, shape (n_held_out, …), optional
-        Items of the same kind that neither the model nor the bundle has seen; membership is not tested without.
+        Items of the same kind that neither the model nor the bundle has seen. Without at least 20, no attack on
+        membership is tried, and made-up points are not judged.
+    groups : str, optional
+        A column of the data, or a source of one label for each item: whose it is. A person, and not a row, is then the
+        unit of every attack on membership, and of rare features.
+    held_out_groups : str, optional
+        The same for the held-out items; the column `groups` of them, if not given.
+    earlier : sequence of paths
+        Earlier bundles of the same space: do both together give items away?
     features : str or sequence of str, optional
         Names of the features, where the bundle's have names.
     policy : path, optional
@@ -83,6 +87,8 @@ def audit(
         Where to write a page for the data's steward, ending in ``.html``.
     picture : path, optional
         Where to draw the closest pairs, ending in ``.png``. They show private items, as does a page of images.
+    report : path, optional
+        Where to write a report for a trusted research environment, ending in ``.json``.
     allow_code : str, optional
         The ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
     allow_pickle : bool
@@ -108,44 +114,65 @@ def audit(
     -----
     Figures are aggregates: no row's number, and no digest of a row.
     """
-    for path, suffix in ((page, ".html"), (picture, ".png")):
+    for path, suffix in ((page, ".html"), (picture, ".png"), (report, ".json")):
         if path is not None:
             check_output(Path(path), force=force, suffix=suffix)
     clauses = None if policy is None else load_policy(Path(policy))
     opened = open_valid(Path(bundle))
+    compared = _compared(opened, earlier)
     notes: list[str] = []
     wants_pictures = can_draw(opened, notes, wanted=picture is not None, useful=page is not None)
     budget = memory_budget(BUDGET_GIB if memory_gib is None else memory_gib, torch.device("cpu"))
-    items, others = _read(
-        opened, data, held_out, model, features=features, budget=budget, allow_code=allow_code,
-        allow_pickle=allow_pickle,
+    sender = None if model is None else open_sender_model(
+        opened, model, allow_code=allow_code, allow_pickle=allow_pickle
+    )  # fmt: skip
+    items = read_private(opened, data, sender, groups=groups, option="--groups", features=features, budget=budget)
+    others = None if held_out is None else read_private(
+        opened, held_out, sender, groups=None if groups is None else held_out_groups or groups,
+        option="--held-out-groups", features=features, budget=budget,
     )  # fmt: skip
     nearest = nearest_items(opened.inputs, items.inputs, on_rows=on_rows)
-    found = _audit(opened, items, others, nearest, seed=seed, on_rows=on_rows)
+    found = _audit(opened, items, others, sender, nearest, compared, seed=seed, on_rows=on_rows)
     _refuse_other_data(found)
     broken = (
         () if clauses is None else (*_violations(opened, found, clauses), *_excluded(opened, found, clauses, nearest))
     )
-    report = AuditReport(bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken)
+    told = AuditReport(bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken)
     notes += _notes(opened, found, has_held_out=held_out is not None, has_model=model is not None)
     drawn = draw_closest(closest_pairs(opened, items.inputs, nearest, found)) if wants_pictures else None
+    software, accounts = f"Rosetta {versions()['rosetta']}", accounts_of(opened)
     if picture is not None and drawn is not None:
         write_small(Path(picture), drawn)
     if page is not None:
         text = steward_page(
-            report, opened.manifest, picture=drawn, policy=None if policy is None else Path(policy).name,
-            privacy=_accounts(opened), notes=notes, software=f"Rosetta {versions()['rosetta']}",
+            told, opened.manifest, picture=drawn, policy=None if policy is None else Path(policy).name,
+            privacy=accounts, notes=notes, software=software,
         )  # fmt: skip
         write_small(Path(page), text.encode())
+    if report is not None:
+        document = tre_report(told, notes=notes, is_private=bool(accounts), software=software)
+        write_small(Path(report), (document.model_dump_json(indent=2, by_alias=True) + "\n").encode())
     for note in notes:
         on_note(note)
-    return report
+    return told
+
+
+def _compared(opened: Bundle, earlier: Sequence[str | PathLike[str]]) -> tuple[Finding, ...]:
+    """Return what the bundle and each earlier one of its space give away together."""
+    now = statistics_of(opened, "this bundle")
+    findings = []
+    for path in earlier:
+        other = open_valid(Path(path))
+        check_same_space(opened, other, shown(path))
+        findings.append(compare_bundles(now, statistics_of(other, shown(path))))
+    return tuple(findings)
 
 
 def _audit(
-    bundle: Bundle, items: _Items, others: _Items | None, nearest: Nearest, *, seed: int,
-    on_rows: Callable[[int, int], None],
+    bundle: Bundle, items: AuditItems, others: AuditItems | None, sender: SenderModel | None, nearest: Nearest,
+    findings: Sequence[Finding], *, seed: int, on_rows: Callable[[int, int], None],
 ) -> DisclosureAudit:  # fmt: skip
+    groups, held_out_groups = as_codes(items.owners, None if others is None else others.owners)
     return audit_points(
         bundle.inputs,
         bundle.latents,
@@ -154,6 +181,12 @@ def _audit(
         item_latents=items.latents,
         held_out=None if others is None else others.inputs,
         held_out_latents=None if others is None else others.latents,
+        groups=groups,
+        held_out_groups=held_out_groups,
+        weights=bundle.weights,
+        rebuild=None if sender is None else sender.rebuild,
+        draws=draws_of(bundle, len(items.inputs)),
+        findings=findings,
         members=members_of(bundle.manifest.provenance.selection.settings),
         nearest=nearest,
         seed=seed,
@@ -198,7 +231,7 @@ def _excluded(bundle: Bundle, found: DisclosureAudit, clauses: Policy, nearest: 
 
 def _violations(bundle: Bundle, found: DisclosureAudit, clauses: Policy) -> tuple[str, ...]:
     """Return which clauses of a policy the bundle breaks."""
-    words, accounts = bundle.manifest.provenance, _accounts(bundle)
+    words, accounts = bundle.manifest.provenance, accounts_of(bundle)
     return violations(
         clauses,
         origins=[entry.origin for entry in found.origins],
@@ -209,59 +242,11 @@ def _violations(bundle: Bundle, found: DisclosureAudit, clauses: Policy) -> tupl
     )
 
 
-def members_of(settings: Mapping[str, JsonValue]) -> dict[str, int]:
-    """Return the smallest number of items behind a point, by origin, as far as a manifest's settings tell."""
-    origins = settings.get("origins")
-    found = {}
-    for origin, told in origins.items() if isinstance(origins, dict) else ():
-        number = told.get("members", told.get("mix")) if isinstance(told, dict) else None
-        if isinstance(number, int) and not isinstance(number, bool) and number > 0:
-            found[origin] = number
-    return found
-
-
-def _accounts(bundle: Bundle) -> tuple[PrivacyAccount, ...]:
-    """Return the accounts of differential privacy in the manifest; none if they cannot be read."""
-    try:
-        return Disclosure.model_validate_json(json.dumps(bundle.manifest.provenance.disclosure_audit or {})).privacy
-    except ValidationError:
-        return ()
-
-
-def _read(
-    bundle: Bundle, data: Any, held_out: Any, model: str | PathLike[str] | None,
-    *, features: Features, budget: int, allow_code: str | None, allow_pickle: bool,
-) -> tuple[_Items, _Items | None]:  # fmt: skip
-    """Return the private and the held-out items as the bundle's encoder sees them, with latents if there is a model."""
-    expected = expected_in(bundle)
-    encode = None if model is None else _encoder(bundle, model, allow_code, allow_pickle)
-
-    def read(items: Any) -> _Items:
-        inputs = prepare_within(budget, items, expected, features=features, preprocess=None).inputs
-        return _Items(inputs, None if encode is None else Derived(inputs, encode, bundle.manifest.content.space.n_dims))
-
-    return read(data), None if held_out is None else read(held_out)
-
-
-def _encoder(
-    bundle: Bundle, model: str | PathLike[str], allow_code: str | None, allow_pickle: bool
-) -> Callable[[Array], Floats]:
-    """Return what gives latents in the bundle's space, or raise IncompatibleError if it is not the sender's model."""
-    opened = open_model(model, device="cpu", allow_code=allow_code, allow_pickle=allow_pickle)
-    if opened.weights_sha256 != bundle.manifest.provenance.model.weights_sha256:
-        raise IncompatibleError(
-            f"{model} is not the model of the bundle: its weights have another digest than the manifest declares. "
-            "Pass the model that the bundle was distilled from, or leave --model out"
-        )
-    n_dims = bundle.manifest.content.space.n_dims
-    return lambda inputs: opened.encode(inputs)[0][:, :n_dims]
-
-
 def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_model: bool) -> list[str]:
     """Return what was not tested, and what looks as if the data were not what the bundle was made from."""
     declared = bundle.manifest.provenance.data.n_items
     notes = []
-    if found.n_items != declared:
+    if declared is not None and found.n_items != declared:
         notes.append(
             f"the data has {found.n_items:,} items, but the bundle says that it was made from {declared:,}: pass all "
             "that it was made from, or the audit misses some"
@@ -272,18 +257,22 @@ def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_mo
                 f"{entry.n_points - entry.n_copies:,} of {entry.n_points:,} observed points are no items of the data: "
                 "this may be other data than the bundle was made from"
             )
+    unit = "items" if found.n_groups is None else "groups"
+    if found.n_groups == found.n_items:
+        notes.append("each group has one item only: figures are the same as without --groups")
     if not has_held_out:
         notes.append(
-            "membership was not tested: pass items of the same kind that were neither trained on nor made into points, "
-            "with --held-out"
+            "no attack on membership was tried: pass items of the same kind that were neither trained on nor made into "
+            "points, with --held-out"
         )
-    elif not found.membership:
+    elif not found.attacks:
+        n_left = found.n_held_out if found.n_held_out_groups is None else found.n_held_out_groups
         notes.append(
-            f"membership was not tested: of the held-out items, {found.n_held_out:,} are not in the data, and at least "
-            f"{LEAST_EACH} of both are needed"
+            f"no attack on membership was tried: of the held-out {unit}, {n_left:,} are not in the data, and at least "
+            f"{LEAST_EACH} {unit} of both are needed"
         )
     elif not has_model:
-        notes.append("membership was tested by inputs only: pass the bundle's run with --model to test it by latents")
-    if _accounts(bundle):
+        notes.append("attacks that know the encoder were not tried: pass the bundle's run with --model")
+    if accounts_of(bundle):
         notes.append("these figures are of the private items themselves: no differential privacy covers them")
     return notes

@@ -19,7 +19,7 @@ from rosetta.bundle.digest import manifest_digest
 from rosetta.bundle.levels import to_levels
 from rosetta.bundle.signature.envelope import signature_path
 from rosetta.bundle.writer import make_manifest, write_bundle
-from rosetta.disclosure.audit import audit_points
+from rosetta.disclosure import audit_points, compact
 from rosetta.errors import PolicyError
 from rosetta.files import check_output, unfinished
 from rosetta.metrics.coverage import cover, moments
@@ -205,7 +205,7 @@ def _distilled(
     if rules is not None:
         _obey(rules, settings, points, audit)
     disclosure = Disclosure(
-        audit=None if points.accounts else audit,
+        audit=None if points.accounts else compact(audit),
         policy=None if rules is None else policy_mark(rules),
         privacy=points.accounts,
     )

@@ -72,7 +72,10 @@ def note_points(points: Points, opened: Opened, on_note: Callable[[str], None]) 
             "rosetta train does unless all lies in 0 to 1, it is not covered by the differential privacy"
         )
     if opened.held_out is None:
-        on_note("the audit has no membership test: pass items that the model has not seen with --held-out")
+        on_note(
+            "the audit tried no attack on membership, so that made-up points are not judged: pass items that the model "
+            "has not seen with --held-out"
+        )
 
 
 def note_findings(
@@ -80,7 +83,7 @@ def note_findings(
 ) -> None:
     """Say what the audit found where nobody would expect it, and what noise has left."""
     for entry in audit.origins:
-        if entry.origin != "observed" and entry.verdict != "no item found":
+        if entry.origin != "observed" and entry.verdict in ("holds items", "close to items"):
             on_note(f"the audit of the {entry.origin} points: {entry.verdict}, as {entry.reasons[0]}")
     if not points.accounts:
         return

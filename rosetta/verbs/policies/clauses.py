@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from rosetta.disclosure.roc import LEAST_AT_1_PERCENT, LEAST_EACH
 from rosetta.errors import PolicyError
-from rosetta.schemas.audit import DisclosureAudit, OriginAudit
+from rosetta.schemas.audit import AttackResult, DisclosureAudit, OriginAudit
 from rosetta.schemas.policy import Policy
 from rosetta.verbs.words import parse_licence
 
 OF_ITEMS = ("observed", "averaged", "mixed")  # origins whose points are made of a few items each
+AUDITED = ("min_members", "min_nearest_ratio", "max_membership_advantage", "max_auc", "max_caught_at_1_percent")
 SLACK = 1e-9  # relative: an epsilon that was divided among origins and added up again
 
 
@@ -78,9 +80,11 @@ def violations(
         return (*broken, *_figures(policy, origins, audit, is_private=epsilon is not None))
     unchecked = [
         f"{clause} = {value}: without an audit nobody knows whether it holds"
-        for clause in ("min_members", "min_nearest_ratio", "max_membership_advantage")
+        for clause in AUDITED
         if (value := getattr(policy, clause)) is not None
     ]
+    if policy.require_groups:
+        unchecked.append("require_groups = true: without an audit nobody knows whether it holds")
     return (*broken, *unchecked)
 
 
@@ -125,17 +129,52 @@ def _figures(policy: Policy, origins: Sequence[str], audit: DisclosureAudit, *, 
                 yield f"min_members = {policy.min_members}: nobody has counted the items behind the {name} points"
     if policy.min_nearest_ratio is not None:
         yield from _too_near(policy.min_nearest_ratio, audit.origins)
-    if policy.max_membership_advantage is None:
-        return
-    clause = f"max_membership_advantage = {policy.max_membership_advantage:g}"
-    if not audit.membership:
-        yield f"{clause}: membership was not tested; give items that neither model nor bundle has seen (--held-out)"
-    for test in audit.membership:
-        if test.high > policy.max_membership_advantage:
+    yield from _attacked(policy, [each for each in audit.attacks if not each.is_ceiling])
+    if policy.require_groups and audit.n_groups is None:
+        yield "require_groups = true: the audit's unit is the row; say whose each item is (--groups)"
+
+
+def _attacked(policy: Policy, attacks: Sequence[AttackResult]) -> Iterator[str]:
+    """Yield the clauses broken by what attacks on membership found; one that no attack could check is broken."""
+    limits = (
+        ("max_membership_advantage", policy.max_membership_advantage),
+        ("max_auc", policy.max_auc),
+        ("max_caught_at_1_percent", policy.max_caught_at_1_percent),
+    )
+    for clause, limit in limits:
+        if limit is None:
+            continue
+        found = [(each, value) for each in attacks if (value := _figure(each, clause)) is not None]
+        if not found:
+            least = LEAST_AT_1_PERCENT if clause == "max_caught_at_1_percent" else LEAST_EACH
             yield (
-                f"{clause}: by {test.attack}, members are told from others with an advantage of {test.advantage:.3f}, "
-                f"up to {test.high:.3f} at the end of its interval"
+                f"{clause} = {limit:g}: no attack on membership was tried that tells; give at least {least} items, or "
+                "groups, that neither model nor bundle has seen (--held-out)"
             )
+            continue
+        worst, value = max(found, key=lambda each: each[1])
+        if value > limit:
+            yield f"{clause} = {limit:g}: by the attack {json.dumps(worst.attack)}, {_in_words(worst, clause)}"
+
+
+def _figure(result: AttackResult, clause: str) -> float | None:
+    if clause == "max_membership_advantage":
+        return result.highest_advantage
+    return result.low if clause == "max_auc" else result.caught_at_1_percent
+
+
+def _in_words(result: AttackResult, clause: str) -> str:
+    if clause == "max_membership_advantage":
+        return (
+            f"members are told from others with an advantage of {result.advantage:.3f}, up to "
+            f"{result.highest_advantage:.3f} at the end of its interval"
+        )
+    if clause == "max_auc":
+        return (
+            f"members are told from others with an AUC of {result.auc:.3f}, and no less than {result.low:.3f} at the "
+            "end of its interval"
+        )
+    return f"{100 * (result.caught_at_1_percent or 0):.1f} % of the members are found at 1 % false positives"
 
 
 def _too_near(least: float, origins: Sequence[OriginAudit]) -> Iterator[str]:
