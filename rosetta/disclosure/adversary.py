@@ -70,7 +70,9 @@ def run_attacks(
     if min(len(np.unique(side.groups)) for side in sides) < LEAST_EACH or len(inputs) < 2:
         return ()
     everything = np.concatenate(list(rows.values()))
-    parts: dict[OriginName | None, Rows] = {**rows} if len(rows) == 1 else {**rows, None: everything}
+    parts: dict[OriginName | None, Rows] = dict(rows.items())
+    if len(rows) > 1:
+        parts[None] = everything
     effort = replace(effort, n_steps=effort.n_steps // len(parts))
     chosen = {name: attacks.get(name) for name in (sorted(attacks) if names is None else names)}
     found = []
@@ -110,11 +112,11 @@ def _result(name: str, attack: Attack, scores: Scores, sides: tuple[Side, Side],
         low=area.low,
         high=area.high,
         p_value=area.p_value,
-        caught_at_1_percent=few and few.value,
-        caught_low=few and few.low,
-        caught_high=few and few.high,
-        caught_p_value=few and few.p_value,
-        caught_at_0_1_percent=fewer and fewer.value,
+        caught_at_1_percent=None if few is None else few.value,
+        caught_low=None if few is None else few.low,
+        caught_high=None if few is None else few.high,
+        caught_p_value=None if few is None else few.p_value,
+        caught_at_0_1_percent=None if fewer is None else fewer.value,
         is_ceiling=attack.is_ceiling,
         figures=dict(scores.figures),
     )

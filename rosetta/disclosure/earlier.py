@@ -16,6 +16,7 @@ from rosetta.schemas.audit import Finding
 NAME = "comparison with an earlier bundle"
 PLAUSIBLE = 0.999  # of items lie nearer to the middle: an estimate beyond is rounding error
 LARGEST_Z = 3.0  # standard deviations (RMS over features) within which a difference of constants can be an item
+LEAST_MOVE = 1e-3  # standard deviations: an item lies farther from the mean, in most numbers
 SHARE_OF_FIRST = 0.9  # of the difference of covariances, that one item alone explains
 
 
@@ -38,7 +39,7 @@ def compare_bundles(now: Statistics, before: Statistics) -> Finding:
     A mean times its number of items is a sum. If the bundles differ by few items, the difference of the sums is the sum
     of these; of one withdrawn item, it is the item. Whether it is one cannot be looked up, as the item may be gone: an
     estimate counts if it lies where items lie. With rounded numbers the difference is rounding error times the number
-    of items, which lies far outside.
+    of items, which lies far outside, or is nothing at all.
     """
     told = _told(now, before)
     return Finding(
@@ -75,8 +76,9 @@ def _told(now: Statistics, before: Statistics) -> list[str]:
             continue
         estimate, _ = _difference(before.constants[step][0], means, *counts)
         centred = estimate if counts[0] == counts[1] else estimate - means
-        z = centred / np.where(scales > 0, scales, 1.0)
-        if np.abs(centred).max() > 0 and np.sqrt((z**2).mean()) < LARGEST_Z:
+        varies = scales > 0
+        z = centred[varies] / scales[varies]
+        if _moves(centred[varies], scales[varies]) and np.sqrt((z**2).mean()) < LARGEST_Z:
             told.append(f"the constants of the step {step} give the numbers")
     return told
 
@@ -91,11 +93,16 @@ def _difference(before: Floats, now: Floats, n_before: int, n_now: int) -> tuple
 def _lies_among(estimate: Doubles, n_behind: int, mean: Floats, covariance: Floats, *, is_change: bool) -> bool:
     """Return whether an estimate lies where the mean of a few items, or the difference of two, can lie."""
     gap = estimate if is_change else estimate - mean
-    if not np.abs(gap).max() > 0:
+    if not _moves(gap, np.sqrt(np.diag(covariance))):
         return False
     spread = covariance.astype(np.float64) * (2.0 if is_change else 1.0 / n_behind)
     distance = float(gap @ np.linalg.pinv(spread, hermitian=True) @ gap)
     return distance < float(chi2.ppf(PLAUSIBLE, len(gap)))
+
+
+def _moves(gap: Doubles, scales: Floats) -> bool:
+    """Return whether an estimate is not just the mean again, as it is where both were rounded to the same numbers."""
+    return len(gap) > 0 and bool((np.abs(gap) > LEAST_MOVE * scales).mean() > 0.5)
 
 
 def _second_moment(mean: Floats, covariance: Floats) -> Doubles:

@@ -110,8 +110,9 @@ def _solve(
         return None
     solved = solve_clipped(coefficients, points, draws.value_range)
     if origin == "mixed":
-        return solved.astype(np.float32)
-    return (solved[0] + np.sqrt(len(solved) - 1) * solved[1:]).astype(np.float32)  # the mean, and the factor's rows
+        return np.asarray(solved, dtype=np.float32)
+    items = solved[0] + np.sqrt(len(solved) - 1) * solved[1:]  # the mean, and the factor's rows
+    return np.asarray(items, dtype=np.float32)
 
 
 def _of_moments(rng: np.random.Generator, n_points: int, n_items: int, n_numbers: int, mix: int) -> Doubles | None:

@@ -87,7 +87,7 @@ def _risk(found: OriginAudit, audit: DisclosureAudit) -> TreRisk:
         verdict=found.verdict,
         unit="item" if audit.n_groups is None else "group",
         n_units=n_units,
-        strongest_attack=worst and worst.attack,
+        strongest_attack=None if worst is None else worst.attack,
         found_at_1_percent=None if caught is None else caught * n_units,
         by_chance=None if caught is None else 0.01 * n_units,
         n_copies=found.n_copies,

@@ -6,7 +6,7 @@ import numpy as np
 
 from rosetta.disclosure.attacks import Case, Scores, attack, log_errors
 from rosetta.disclosure.components import Components, components_of
-from rosetta.disclosure.search import Doubles, Singles
+from rosetta.disclosure.search import Doubles, Singles, as_rows
 
 LEAST_REFERENCE = 20  # items that a reference is fitted to
 MOST_REFERENCE = 500
@@ -68,4 +68,4 @@ def _errors(reference: Components, inputs: Singles) -> Doubles:
     """Return the log errors of inputs under the first components of a reference, shape (n_inputs,)."""
     shares = np.cumsum(reference.variances) / reference.variances.sum()
     vectors = reference.vectors[:, : int(np.searchsorted(shares, KEPT)) + 1]
-    return log_errors(inputs, reference.mean + ((inputs - reference.mean) @ vectors) @ vectors.T)
+    return log_errors(inputs, as_rows(reference.mean + ((inputs - reference.mean) @ vectors) @ vectors.T))

@@ -9,7 +9,8 @@ from rosetta.disclosure.nearest import least_distances
 @attack("nearest point", knows="bundle", says="the distance of an item from the nearest published input")
 def nearest_inputs(case: Case) -> Scores:
     """Score by the nearest published input."""
-    return Scores(*(-least_distances(side.inputs, case.inputs) for side in (case.members, case.others)))
+    members, others = (-least_distances(side.inputs, case.inputs) for side in (case.members, case.others))
+    return Scores(members, others)
 
 
 @attack(

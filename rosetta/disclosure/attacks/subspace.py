@@ -41,5 +41,5 @@ def _scores(components: Components, members: Singles, others: Singles, n_items: 
     if n_items - 1 < most:
         numbers.add(n_items - 1)  # what n items span
     rules = sorted(numbers, reverse=True)
-    found = [span_scores(components, rows, rules) for rows in (members, others)]
-    return Scores(*(np.concatenate([each, -each], axis=1) for each in found))
+    first, second = (span_scores(components, rows, rules) for rows in (members, others))
+    return Scores(np.concatenate([first, -first], axis=1), np.concatenate([second, -second], axis=1))
