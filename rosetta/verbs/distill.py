@@ -200,6 +200,7 @@ def _distilled(
         points.inputs, latents, points.stretches, opened.private,
         item_latents=opened.space_latents(opened.private_latents),
         held_out=opened.held_out, held_out_latents=opened.held_out_latents, members=points.members, seed=settings.seed,
+        rebuild=_rebuilt(opened),
         on_rows=on_audit,
     )  # fmt: skip
     if rules is not None:
@@ -236,6 +237,12 @@ def _distilled(
         filled_features=opened.items.told.filled,
         n_skipped=opened.items.told.n_skipped,
     )
+
+
+def _rebuilt(opened: Opened) -> Callable[[Array], Floats] | None:
+    """Return what gives the model's reconstruction of inputs; None without encoder and decoder."""
+    encode, decode = opened.sender.encode, opened.sender.decode
+    return None if encode is None or decode is None else lambda inputs: decode(encode(inputs))
 
 
 def _obey(policy: Policy, settings: DistillSettings, points: Points, audit: DisclosureAudit) -> None:

@@ -19,8 +19,10 @@ def test_a_table_a_verdict_and_reasons_are_shown(run, lab: Lab):
     assert lines[2].split()[:4] == ["observed", "64", "64", "0"]
     assert lines[2].endswith("holds items")
     assert "observed: HOLDS ITEMS\n  - observed points are items of the data\n" in result.out
-    assert "membership, against 180 held-out items" in result.out
-    assert result.out.count("% of the items found at 1 % false alarms") == 2
+    assert "attacks: can somebody tell items of the data from 180 held-out items?" in result.out
+    rows = [line for line in result.out.splitlines() if line.startswith("nearest ")]
+    assert [" ".join(row.split()[:3]) for row in rows] == ["nearest latent observed", "nearest point observed"]
+    assert "each item has 64 numbers: 11.3 items a number" in result.out
 
 
 def test_json_is_the_record_and_what_was_not_tested_is_a_note(run, lab: Lab):
@@ -28,7 +30,9 @@ def test_json_is_the_record_and_what_was_not_tested_is_a_note(run, lab: Lab):
 
     report = AuditReport.model_validate_json(result.out)
     assert report.audit.origins[0].origin == "decoded"
-    assert "note: membership was not tested: pass items of the same kind that were neither trained on" in result.err
+    assert (
+        "note: no attack on membership was tried: pass items of the same kind that were neither trained" in result.err
+    )
 
 
 def test_a_broken_policy_is_exit_code_one_and_names_the_clause(run, lab: Lab, tmp_path: Path):
@@ -47,6 +51,9 @@ def test_a_broken_policy_is_exit_code_one_and_names_the_clause(run, lab: Lab, tm
     ("arguments", "says"),
     [
         (["--page", "audit.txt"], "must end in .html"),
+        (["--report", "tre.html"], "must end in .json"),
+        (["--groups", "donor"], "--groups donor: expected a column of the data or a source of labels"),
+        (["--earlier", "nothing.h5"], "nothing.h5"),
         (["--data", "nothing.npy"], "there is no file nothing.npy"),
         (["--policy", "nothing.toml"], "nothing.toml"),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rosetta.schemas.audit import DisclosureAudit
 
-from rosetta.disclosure import audit_points
+from rosetta.disclosure import audit_points, compact
 from rosetta.errors import MetricError
 
 N_DIMS = 3
@@ -19,7 +19,8 @@ N_DIMS = 3
 def images() -> np.ndarray:
     from sklearn.datasets import load_digits
 
-    return (load_digits().images / 16).astype(np.float32)
+    images = (load_digits().images / 16).astype(np.float32)
+    return images[np.random.default_rng(0).permutation(len(images))]  # in their own order, writers differ
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_a_copy_of_a_rare_item_exposes_it(items: np.ndarray):
     assert found.n_rare == 50
 
 
-@pytest.mark.parametrize(("members", "verdict"), [(4, "close to items"), (5, "no item found"), (None, "no item found")])
+@pytest.mark.parametrize(("members", "verdict"), [(4, "close to items"), (5, "not judged"), (None, "not judged")])
 def test_averages_of_many_hold_no_item_and_of_few_they_do(items: np.ndarray, members: int | None, verdict: str):
     more = {"members": {"averaged": members}} if members else {}
 
@@ -100,10 +101,25 @@ def test_origins_are_audited_apart_wherever_they_stand(items: np.ndarray):
     assert [(each.origin, each.n_points, each.n_copies) for each in found.origins] == [
         ("observed", 15, 15), ("averaged", 20, 0),
     ]  # fmt: skip
-    assert [each.verdict for each in found.origins] == ["holds items", "no item found"]
+    assert [each.verdict for each in found.origins] == ["holds items", "not judged"]
 
 
-def test_membership_is_tested_with_held_out_items_by_inputs_and_with_latents_by_latents(images: np.ndarray):
+def test_made_up_points_are_judged_only_with_held_out_items(images: np.ndarray, items: np.ndarray):
+    points = averages(items, 30, 60)
+
+    [without] = audit(points, items, ("averaged", 60)).origins
+    [judged] = audit(points, items, ("averaged", 60), held_out=images[1000:]).origins
+    [worse] = audit(np.concatenate([items[:1], points]), items, ("averaged", 61)).origins
+    [public] = audit(images[1000:1020], items, ("public", 20)).origins
+
+    assert (without.verdict, judged.verdict, worse.verdict) == ("not judged", "no item found", "holds items")
+    assert "give at least 20 items, or groups, of the same kind" in without.reasons[0]
+    assert "(--held-out), or distil with --audit-held-out" in without.reasons[0]
+    assert any("attacks on membership tells more than one of so many would by chance" in r for r in judged.reasons)
+    assert public.verdict == "no item found"
+
+
+def test_attacks_know_what_they_are_given(images: np.ndarray):
     items, others = images[:700], images[700:1400]
     latents = np.random.default_rng(0).normal(size=(1400, N_DIMS)).astype(np.float32)
     points, labels = items[:350], latents[:350]
@@ -111,23 +127,86 @@ def test_membership_is_tested_with_held_out_items_by_inputs_and_with_latents_by_
     def run(**more: Any) -> DisclosureAudit:
         return audit_points(points, labels, [("public", 350)], items, held_out=others, **more)
 
-    assert audit(points, items, ("public", 350)).membership == ()
-    assert [test.attack for test in run().membership] == ["inputs"]
-    found = run(item_latents=latents[:700], held_out_latents=latents[700:])
-    assert [test.attack for test in found.membership] == ["inputs", "latents"]
-    assert all(test.low > 0.3 for test in found.membership)
-    assert sum("items of the data can be told from others" in reason for reason in found.origins[0].reasons) == 2
+    assert audit(points, items, ("public", 350)).attacks == ()
+    assert {each.knows for each in run().attacks} == {"bundle", "bundle and like items"}
+    both = {"item_latents": latents[:700], "held_out_latents": latents[700:]}
+    assert {"nearest latent", "displaced latent"} <= {each.attack for each in run(**both).attacks}
+    ceiling = [each for each in run(rebuild=lambda inputs: inputs * 0.9).attacks if each.is_ceiling]
+    assert [each.attack for each in ceiling] == ["the sender's own model"]
+    found = run(weights=np.full(350, 1 / 350)).attacks
+    assert "pair weights, extracted encoder" in {each.attack for each in found}
+    nearest = next(each for each in found if each.attack == "nearest point")
+    assert nearest.low > 0.7
+    assert nearest.caught_at_1_percent == pytest.approx(0.5, abs=0.05)
 
 
-def test_points_that_betray_membership_are_close_to_items_though_no_point_is(images: np.ndarray):
+def test_the_worst_attack_decides_and_is_named_with_what_it_is_compared_with():
     rng = np.random.default_rng(0)
     items = rng.normal(size=(600, 64)).astype(np.float32)
     points = 0.5 * items[:300] + rng.normal(0, 0.6, size=(300, 64))
+    others = rng.normal(size=(600, 64)).astype(np.float32)
 
-    [found] = audit(points, items, ("decoded", 300), held_out=rng.normal(size=(600, 64)).astype(np.float32)).origins
+    found = audit(points, items, ("decoded", 300), held_out=others, rebuild=lambda inputs: inputs)
 
-    assert (found.n_copies, found.n_near_copies, found.verdict) == (0, 0, "close to items")
-    assert found.reasons[0].startswith("items of the data can be told from others by their inputs: advantage")
+    [origin] = found.origins
+    assert (origin.n_copies, origin.n_near_copies, origin.verdict) == (0, 0, "close to items")
+    worst = max((each for each in found.attacks if not each.is_ceiling), key=lambda each: each.low)
+    assert origin.reasons[0].startswith(f'items of the data can be told from others, best by "{worst.attack}"')
+    assert f"names the right one in {100 * worst.auc:.1f} %" in origin.reasons[0]
+    assert "with the sender's own model it would be 50.0 %" in origin.reasons[0]
+
+
+def test_people_are_the_unit_where_it_is_said_whose_items_are(images: np.ndarray):
+    people = np.arange(1400) // 10
+    points = averages(images[:700], 30, 60)
+
+    found = audit(
+        points, images[:700], ("averaged", 60), held_out=images[700:1400], groups=people[:700],
+        held_out_groups=people[700:],
+    )  # fmt: skip
+    few = audit(
+        points, images[:700], ("averaged", 60), held_out=images[700:800], groups=people[:700],
+        held_out_groups=people[700:800],
+    )  # fmt: skip
+
+    assert (found.n_groups, found.n_held_out_groups, found.origins[0].verdict) == (70, 70, "no item found")
+    assert {each.unit for each in found.attacks} == {"group"}
+    assert (few.attacks, few.n_held_out_groups, few.origins[0].verdict) == ((), 10, "not judged")
+    assert "groups" in next(each.reason for each in found.findings if each.attack == "rare features")
+
+
+def test_findings_count_for_the_verdict(images: np.ndarray, items: np.ndarray):
+    from rosetta.schemas.audit import Finding
+
+    finding = Finding(
+        attack="comparison", knows="earlier bundles", what="estimates", n_tried=1, n_found=1, verdict="close to items",
+        reason="both give the latent",
+    )  # fmt: skip
+
+    [found] = audit(
+        averages(items, 30, 60), items, ("averaged", 60), held_out=images[1000:], findings=[finding]
+    ).origins
+
+    assert (found.verdict, found.reasons[0]) == ("close to items", "comparison: both give the latent")
+
+
+def test_the_headline_is_the_number_of_items_against_the_numbers_in_one(items: np.ndarray):
+    found = audit(averages(items, 30, 20), items, ("averaged", 20))
+
+    assert (found.numbers_an_item, found.items_a_number) == (64, 1000 / 64)
+
+
+def test_a_manifest_gets_the_worst_attack_of_each_origin_and_no_ceiling(images: np.ndarray, items: np.ndarray):
+    points = np.concatenate([items[:30], averages(items, 30, 30)])
+
+    found = audit(points, items, ("observed", 30), ("averaged", 30), held_out=images[1000:], rebuild=lambda x: x)
+    told = compact(found)
+
+    assert len(found.attacks) > 15
+    assert [each.origin for each in told.attacks] == ["observed", "averaged", None]
+    assert not any(each.is_ceiling for each in told.attacks)
+    assert all(each.verdict for each in told.findings)
+    assert told.origins == found.origins
 
 
 def test_held_out_items_that_are_items_are_left_out_and_too_many_are_refused(images: np.ndarray, items: np.ndarray):
@@ -138,7 +217,7 @@ def test_held_out_items_that_are_items_are_left_out_and_too_many_are_refused(ima
     assert found.n_held_out == 100
     with pytest.raises(MetricError, match="100 of 150 held-out items are items of the data as well"):
         audit(points, items, ("averaged", 20), held_out=images[900:1050])
-    assert audit(points, items, ("averaged", 20), held_out=images[1000:1019]).membership == ()
+    assert audit(points, items, ("averaged", 20), held_out=images[1000:1019]).attacks == ()
 
 
 def test_data_full_of_duplicates_has_a_typical_distance_and_says_so(items: np.ndarray):
@@ -163,7 +242,7 @@ def test_the_same_seed_gives_the_same_figures(images: np.ndarray, items: np.ndar
 def test_the_record_is_aggregate_without_a_number_for_each_row(images: np.ndarray, items: np.ndarray):
     found = audit(np.concatenate([items[:100], averages(items, 3, 100)]), items,
                   ("observed", 100), ("mixed", 100), held_out=images[1000:])  # fmt: skip
-    text = found.model_dump_json()
+    text = compact(found).model_dump_json(exclude_none=True)
     lengths, numbers = [], []
 
     def visit(node: object) -> None:
@@ -176,7 +255,7 @@ def test_the_record_is_aggregate_without_a_number_for_each_row(images: np.ndarra
     visit(json.loads(text))
 
     assert max(lengths) < 20
-    assert sum(numbers) < 50
+    assert sum(numbers) < 80
     assert len(text) < 6000
     assert not any(len(word) >= 32 for word in text.replace('"', " ").replace(",", " ").split() if word.isalnum())
 

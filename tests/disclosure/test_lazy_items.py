@@ -46,7 +46,7 @@ def test_an_audit_of_items_on_disk_gives_the_same_figures_and_never_reads_many_r
     assert on_disk == in_memory
     assert on_disk.n_held_out == 600
     assert on_disk.origins[1].demixed == 1
-    assert max(twins["items"].read) <= 600  # members that the membership test draws
+    assert max(twins["items"].read) <= 900  # members that attacks are tried on, few numbers each
     assert len(twins["items"].read) > 100
 
 

@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
-from rosetta.schemas.audit import AuditReport, DisclosureAudit, MembershipTest, OriginAudit, PrivacyAccount
+from rosetta.schemas.audit import AttackResult, AuditReport, DisclosureAudit, Finding, OriginAudit, PrivacyAccount
 from rosetta.schemas.manifest import Creator
 
 from rosetta.disclosure.page import KEEP_IN, steward_page
@@ -23,11 +23,23 @@ def origin(**changes: Any) -> OriginAudit:
     return OriginAudit(**(fields | changes))
 
 
+def attack(**changes: Any) -> AttackResult:
+    fields: dict[str, Any] = {
+        "attack": "nearest <point>", "origin": "decoded", "knows": "bundle", "n_members": 100, "n_outsiders": 100,
+        "auc": 0.7, "low": 0.62, "high": 0.76, "p_value": 1e-8, "caught_at_1_percent": 0.05, "caught_low": 0.02,
+        "caught_high": 0.2, "caught_p_value": 0.01,
+    }  # fmt: skip
+    return AttackResult(**(fields | changes))
+
+
 def report(*origins: OriginAudit, **changes: Any) -> AuditReport:
     audit = DisclosureAudit(
         n_items=100, n_held_out=40, typical_distance=2.5, n_rare=5, near_copies_by_chance=0.0123,
         origins=origins or (origin(),),
-        membership=(MembershipTest(attack="inputs", advantage=0.2, low=0.1, high=0.3, caught_at_1_percent=0.05),),
+        attacks=(attack(), attack(attack="the model", knows="the sender's own model", is_ceiling=True, auc=0.9)),
+        findings=(Finding(attack="rare features", origin="decoded", knows="bundle", what="features", n_tried=9,
+                          n_found=0, reason="none of 9 features is shown"),),
+        numbers_an_item=400, items_a_number=0.25,
     )  # fmt: skip
     return AuditReport(**({"bundle": "b.h5", "content_id": "0" * 64, "audit": audit} | changes))
 
@@ -86,20 +98,55 @@ def test_the_worst_verdict_stands_first_and_each_origin_has_its_own():
     assert "items behind a point 7" in text
 
 
-def test_membership_is_told_as_how_often_an_attacker_is_right():
+def test_an_attack_is_told_as_what_somebody_could_do_how_well_and_compared_with_what():
     text = words_of(page(report()))
 
-    assert "an attacker is right about 60 % of the time, where guessing is 50 % (advantage 0.200" in text
-    assert "she finds 5.0 % of the items" in text
+    assert "Somebody who has this file and nothing else" in text
+    assert "says which is which correctly in 70 of 100 cases (62 to 76), where guessing gives 50" in text
+    assert "they find 5.0 of 100 items of the data, where guessing finds 1. This tells who was in the data." in text
+    assert "Somebody who has the sender's own model, which is not in the file" in text.replace("&#x27;", "'")
+    assert "correctly in 90 of 100 cases" in text
+    assert "nearest &lt;point&gt;" in text
     assert "for certain" not in text
     assert "for certain" in words_of(page(report(origin(verdict="holds items"))))
 
 
+def test_more_than_chance_but_little_is_told_from_chance():
+    def told(**changes: Any) -> str:
+        audit = report().audit.model_copy(update={"attacks": (attack(**changes),)})
+        return words_of(page(report(audit=audit)))
+
+    assert "more than chance, but too little to recognise somebody by" in told(auc=0.53, low=0.52, p_value=1e-6)
+    assert "no more than chance gives, as 1 attacks were tried" in told(auc=0.53, low=0.49, p_value=0.04)
+
+
+def test_people_are_called_so_where_they_are_the_unit():
+    audit = report().audit.model_copy(update={"attacks": (attack(unit="group"),), "n_groups": 12})
+
+    text = words_of(page(report(audit=audit)))
+
+    assert "The items are of 12 groups, such as persons" in text
+    assert "is shown one person (or other group of items) of the data beside one that was not in it" in text
+
+
+def test_few_items_for_their_numbers_are_the_headline_and_what_else_was_tried_is_told():
+    text = words_of(page(report()))
+
+    assert "The data has 100 items of 400 numbers each: 0.25 items for each number. With fewer items than" in text
+    assert "Rare features of the decoded points: None of 9 features is shown." in text
+
+
 def test_the_page_says_what_it_does_not_know():
-    without = report().audit.model_copy(update={"membership": (), "n_held_out": 0})
-    tested, untested = words_of(page(report())), words_of(page(report(audit=without)))
+    without = report().audit.model_copy(update={"attacks": (), "n_held_out": 0})
+    unjudged = report(origin(verdict="not judged"), audit=without)
+    unjudged = unjudged.model_copy(
+        update={"audit": without.model_copy(update={"origins": (origin(verdict="not judged"),)})}
+    )
+    tested, untested = words_of(page(report())), words_of(page(unjudged))
 
     assert "This was not tested." in untested
+    assert "Verdict: not judged." in untested
+    assert "nobody has tested whether somebody can tell who was in the data" in untested
     assert "This was not tested." not in tested
     for text in (tested, untested):
         assert "None of this is differential privacy" in text

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from rosetta.schemas.audit import AuditReport
+from rosetta.schemas.manifest import DataDescription, OriginEntry, Selection
+from rosetta.schemas.tre import TreReport
 
 import rosetta
 from rosetta.bundle import layout
@@ -46,15 +48,113 @@ def test_items_are_found_in_an_observed_bundle_and_not_in_a_decoded_one(lab: Lab
     assert observed.content_id == rosetta.Bundle.open(lab.observed).content_id
 
 
-def test_membership_is_tested_by_inputs_and_with_the_run_by_latents_in_the_bundles_space(lab: Lab):
+def test_attacks_are_tried_with_held_out_items_and_with_the_run_those_that_know_it(lab: Lab):
     without, said = noted(lab.decoded, lab.train)
+    by_inputs, hint = noted(lab.decoded, lab.train, held_out=lab.held_out)
     report, nothing = noted(lab.decoded, lab.train, model=lab.run, held_out=lab.held_out)
 
-    assert without.audit.membership == ()
-    assert "membership was not tested: pass items of the same kind" in said
-    assert [test.attack for test in report.audit.membership] == ["inputs", "latents"]
+    assert without.audit.attacks == ()
+    assert "no attack on membership was tried: pass items of the same kind" in said
+    assert "attacks that know the encoder were not tried: pass the bundle's run with --model" in hint
+    assert not any(each.knows == "bundle and the encoder" for each in by_inputs.audit.attacks)
+    assert {"nearest latent", "displaced latent", "the sender's own model"} <= {
+        each.attack for each in report.audit.attacks
+    }
     assert report.audit.n_held_out == 180
     assert nothing == ""
+
+
+def test_people_are_the_unit_where_a_column_or_a_source_says_whose_each_item_is(lab: Lab, saved):
+    items, others = read_items(lab.train), read_items(lab.held_out)
+    people = np.array([f"p{each // 8}" for each in range(len(items))])
+    strangers = np.array([f"s{each // 6}" for each in range(len(others))])
+    sources = {"groups": saved(people, "a.npy"), "held_out_groups": saved(strangers, "b.npy")}
+
+    found, said = noted(lab.decoded, lab.train, held_out=lab.held_out, **sources)
+    alone, warned = noted(lab.decoded, lab.train, groups=saved(np.arange(len(items)), "c.npy"))
+
+    assert (found.audit.n_groups, found.audit.n_held_out_groups) == (91, 30)
+    assert {each.unit for each in found.audit.attacks} == {"group"}
+    assert "each group has one item only" in warned
+    assert "each group has one item only" not in said
+    assert alone.audit.n_groups == len(items)
+    with pytest.raises(UsageError, match="--groups donor: expected a column of the data or a source of labels"):
+        audit(lab.decoded, lab.train, groups="donor")
+    with pytest.raises(IncompatibleError, match="has labels of shape"):
+        audit(lab.decoded, lab.train, groups=sources["held_out_groups"])
+
+
+def test_an_old_bundle_whose_manifest_names_the_seed_of_its_draws_holds_the_items(tmp_path: Path):
+    items = np.random.default_rng(3).random((15, 4, 5), dtype=np.float32)
+    rows = items.reshape(15, 20)
+    mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    factor = ((rows - mean) / np.sqrt(15)).astype(np.float32)
+    drawn = [
+        mean + np.random.default_rng([7, role]).standard_normal((n, 15), dtype=np.float32) @ factor
+        for role, n in ((0, 12), (1, 8))
+    ]
+    values = builders.arrays()
+    values[layout.INPUTS] = np.clip(np.concatenate(drawn), 0, 1).reshape(20, 4, 5).astype(np.float32)
+    words = {
+        "data": DataDescription(n_items=15), "preprocessing": (),
+        "origins": (OriginEntry(origin="moments", n_pairs=20),),
+    }  # fmt: skip
+
+    old, new = (
+        audit(
+            builders.write(tmp_path / f"{seed}.h5", values, selection=Selection(method="m", seed=seed), **words), items
+        )
+        for seed in (7, None)
+    )
+
+    [found] = [each for each in old.audit.findings if each.attack == "seed replay"]
+    assert found.verdict == "holds items"
+    assert found.n_found >= 10
+    assert old.audit.origins[0].verdict == "holds items"
+    assert "the manifest names the seed" in old.audit.origins[0].reasons[0]
+    assert not any(each.attack == "seed replay" for each in new.audit.findings)
+
+
+def test_an_earlier_bundle_gives_the_item_that_was_withdrawn(lab: Lab, tmp_path: Path):
+    items = np.random.default_rng(3).random((100, 4, 5), dtype=np.float32)
+    latents = np.random.default_rng(4).normal(size=(100, 3))
+    paths = []
+    for n_items in (99, 100):
+        values = builders.arrays()
+        values[layout.INPUTS] = items[:20]
+        values[layout.SPACE_MEAN] = latents[:n_items].mean(axis=0)
+        values[layout.SPACE_COVARIANCE] = np.cov(latents[:n_items].T, bias=True)
+        words = {"data": DataDescription(n_items=n_items), "preprocessing": ()}
+        paths.append(builders.write(tmp_path / f"{n_items}.h5", values, **words))
+
+    [found] = [
+        each for each in audit(paths[0], items[:99], earlier=[paths[1]]).audit.findings
+        if each.attack == "comparison with an earlier bundle"
+    ]  # fmt: skip
+
+    assert found.verdict == "close to items"
+    assert "the means of the spaces give the latent" in found.reason
+    with pytest.raises(IncompatibleError, match="is of another latent space"):
+        audit(paths[0], items[:99], earlier=[lab.decoded])
+
+
+def test_a_report_for_output_checkers_says_what_to_do_and_keeps_to_its_schema(lab: Lab, tmp_path: Path):
+    (tmp_path / "policy.toml").write_text("max_auc = 0.5\nrequire_groups = true\n")
+
+    audit(lab.observed, lab.train, held_out=lab.held_out, report=tmp_path / "tre.json", policy=tmp_path / "policy.toml")
+    audit(lab.decoded, lab.train, report=tmp_path / "no.json")
+
+    report = TreReport.model_validate_json((tmp_path / "tre.json").read_text(), by_alias=True)
+    assert (report.summary.verdict, report.summary.recommendation) == ("holds items", "do not release")
+    assert report.attacks[0].metrics.AUC > 0
+    assert '"TPR@0.01": ' in (tmp_path / "tre.json").read_text()
+    assert any(each.startswith("require_groups") for each in report.policy_violations)
+    assert report.risks[0].n_copies == 64
+    untested = TreReport.model_validate_json((tmp_path / "no.json").read_text(), by_alias=True)
+    assert untested.attacks == ()
+    assert any("was not tested" in each for each in untested.not_tested)
+    with pytest.raises(OutputError, match="exists already"):
+        audit(lab.observed, lab.train, report=tmp_path / "tre.json")
 
 
 def test_items_are_preprocessed_as_the_bundle_says(images: tuple[Path, np.ndarray]):
@@ -73,7 +173,7 @@ def test_other_data_than_the_bundles_is_noticed(images: tuple[Path, np.ndarray])
 
     assert "the data has 80 items, but the bundle says that it was made from 100" in said
     assert "10 of 20 observed points are no items of the data" in said
-    assert "of the held-out items, 10 are not in the data, and at least 20 of both are needed" in said
+    assert "of the held-out items, 10 are not in the data, and at least 20 items of both are needed" in said
     with pytest.raises(IncompatibleError, match="the data does not fit the bundle"):
         audit(path, raw.reshape(100, 20))
     with pytest.raises(MetricError, match="100 of 100 held-out items are items of the data as well"):
@@ -97,7 +197,7 @@ def test_page_and_picture_are_written_whole_and_not_over_others(images: tuple[Pa
     assert picture.read_bytes().startswith(b"\x89PNG")
     text = page.read_text()
     assert "data:image/png;base64," in text
-    assert "membership was not tested: pass items" in text.lower()
+    assert "no attack on membership was tried: pass items" in text.lower()
     with pytest.raises(OutputError, match="exists already"):
         audit(path, raw, page=page)
     audit(path, raw, page=page, force=True)

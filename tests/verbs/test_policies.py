@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rosetta.schemas.audit import DisclosureAudit, MembershipTest, OriginAudit
+from rosetta.schemas.audit import AttackResult, DisclosureAudit, OriginAudit
 from rosetta.schemas.policy import Policy
 
 from rosetta.errors import IncompatibleError, PolicyError, RosettaError
@@ -23,18 +23,24 @@ def _written(folder: Path, text: str) -> Path:
 
 
 def _audit(
-    origin: str = "decoded", ratio: float = 0.8, members: int | None = None, high: float | None = None
-) -> DisclosureAudit:
+    origin: str = "decoded", ratio: float = 0.8, members: int | None = None, auc: float | None = None,
+    caught: float | None = 0.02, n_groups: int | None = None,
+) -> DisclosureAudit:  # fmt: skip
     found = OriginAudit(
         origin=origin, n_points=64, n_copies=0, n_near_copies=0, nearest_ratio_min=ratio, nearest_ratio_median=1.0,
         n_rare_exposed=0, members=members, verdict="no item found", reasons=(),
     )  # fmt: skip
-    tests = () if high is None else (
-        MembershipTest(attack="inputs", advantage=high - 0.1, low=high - 0.2, high=high, caught_at_1_percent=0.01),
+    attacks = () if auc is None else tuple(
+        AttackResult(
+            attack=name, knows="bundle", n_members=700, n_outsiders=100, auc=area, low=area - 0.05, high=area + 0.05,
+            p_value=0.1, caught_at_1_percent=caught, is_ceiling=name == "ceiling",
+        )
+        for name, area in (("nearest point", 0.5), ("subspace", auc), ("ceiling", 0.95))
     )  # fmt: skip
     return DisclosureAudit(
-        n_items=700, n_held_out=100, typical_distance=1.5, n_rare=35, origins=(found,), membership=tests
-    )
+        n_items=700, n_held_out=100, typical_distance=1.5, n_rare=35, origins=(found,), attacks=attacks,
+        n_groups=n_groups,
+    )  # fmt: skip
 
 
 def test_every_clause_can_be_written_in_toml(tmp_path: Path):
@@ -44,6 +50,9 @@ def test_every_clause_can_be_written_in_toml(tmp_path: Path):
         min_members = 10
         min_nearest_ratio = 1
         max_membership_advantage = 0.1
+        max_auc = 0.55
+        max_caught_at_1_percent = 0.03
+        require_groups = true
         max_epsilon = 3.5
         require_terms = true
         terms = "Be kind."
@@ -53,6 +62,7 @@ def test_every_clause_can_be_written_in_toml(tmp_path: Path):
 
     assert policy == Policy(
         origins=("decoded", "averaged"), min_members=10, min_nearest_ratio=1.0, max_membership_advantage=0.1,
+        max_auc=0.55, max_caught_at_1_percent=0.03, require_groups=True,
         max_epsilon=3.5, require_terms=True, terms="Be kind.", licenses=("CC-BY-4.0", "mit or CC0-1.0"),
         excluded_rows=(3, 0, 3),
     )  # fmt: skip
@@ -145,9 +155,18 @@ def test_what_is_known_before_is_refused_before_and_found_after(
     [
         ({"min_nearest_ratio": 0.5}, _audit(ratio=0.31),
          "min_nearest_ratio = 0.5: a decoded point is at 0.31 of the typical distance from an item"),
-        ({"max_membership_advantage": 0.1}, _audit(high=0.23),
-         "max_membership_advantage = 0.1: by inputs, members are told from others .* 0.130, up to 0.230"),
-        ({"max_membership_advantage": 0.1}, _audit(), "membership was not tested; give items that .* (--held-out)"),
+        ({"max_membership_advantage": 0.1}, _audit(auc=0.6),
+         'max_membership_advantage = 0.1: by the attack "subspace", members are told .* 0.200, up to 0.300'),
+        ({"max_membership_advantage": 0.1}, _audit(), "no attack on membership was tried .* at least 20 items"),
+        ({"max_auc": 0.52}, _audit(auc=0.6),
+         'max_auc = 0.52: by the attack "subspace", .* AUC of 0.600, and no less than 0.550'),
+        ({"max_auc": 0.52}, _audit(), "max_auc = 0.52: no attack on membership was tried"),
+        ({"max_caught_at_1_percent": 0.01}, _audit(auc=0.6),
+         "max_caught_at_1_percent = 0.01: by the attack .* 2.0 % of the members are found at 1 % false positives"),
+        ({"max_caught_at_1_percent": 0.01}, _audit(auc=0.6, caught=None), "give at least 100 items .* (--held-out)"),
+        ({"require_groups": True}, _audit(auc=0.6), "require_groups = true: the audit's unit is the row .* (--groups)"),
+        ({"require_groups": True}, None, "require_groups = true: without an audit nobody knows"),
+        ({"max_auc": 0.52}, None, "max_auc = 0.52: without an audit nobody knows"),
         ({"min_members": 5}, _audit("mixed", members=3), "min_members = 5: a mixed point has 3 items behind it"),
         ({"min_members": 5}, _audit("averaged"),
          "min_members = 5: nobody has counted the items behind the averaged points"),
@@ -169,12 +188,13 @@ def test_what_the_audit_finds_or_leaves_out_breaks_its_clause(
 def test_a_bundle_that_keeps_every_clause_may_leave():
     policy = Policy(
         origins=("decoded", "averaged"), min_members=10, min_nearest_ratio=0.5, max_membership_advantage=0.2,
+        max_auc=0.55, max_caught_at_1_percent=0.02, require_groups=True,
         max_epsilon=3.0, require_terms=True, terms="Be kind.", licenses=("cc-by-4.0",),
     )  # fmt: skip
     words = BUNDLE | {"origins": ["averaged"], "epsilon": 3.0}
 
     check_promises(policy, members={"averaged": 10}, **words)
-    assert violations(policy, audit=_audit("averaged", ratio=0.5, members=10, high=0.2), **words) == ()
+    assert violations(policy, audit=_audit("averaged", ratio=0.5, members=10, auc=0.54, n_groups=30), **words) == ()
 
 
 def test_every_broken_clause_is_told_at_once():
