@@ -182,10 +182,11 @@ def _attackers(report: AuditReport) -> str:
     tried = [each for each in audit.attacks if not each.is_ceiling]
     why = (
         "Sometimes the mere fact that somebody is in a data set is private, as with patients. Here an attacker has the "
-        f"file and says whether an item was in the data, in {len(tried)} ways. The first of these tells most."
+        f"file and says whether an item was in the data, in {len(tried)} ways. What comes first tells most."
     )
     worst = worst_of(tried)
     lines = [sentences.attacker(each, len(tried)) for each in (worst, *_ceilings(audit)) if each is not None]
+    lines += sentences.empty_cells(audit)
     if any(found.verdict == "holds items" for found in audit.origins):
         lines.append("These are averages over all items. An item that is in the file was in the data for certain.")
     rows = "".join(

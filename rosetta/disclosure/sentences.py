@@ -80,12 +80,23 @@ def attacker(result: AttackResult, n_attacks: int) -> str:
             f"{unit}s of the data, where guessing finds 1."
         )
     if result.is_ceiling:
-        return f"{text} This is for comparison: the file can hardly tell more than the model itself."
+        return f"{text} This is for comparison with the file."
     if is_alarm(result, n_attacks):
         return f"{text} This tells who was in the data."
     if is_beyond_chance(result, n_attacks):
         return f"{text} This is more than chance, but too little to recognise somebody by."
     return f"{text} This is no more than chance gives, as {n_attacks} attacks were tried."
+
+
+def empty_cells(audit: DisclosureAudit) -> list[str]:
+    """Return who is proved not to have been in the data by pairs of weight 0, where weights are in the file."""
+    shares = [each.figures.get("outsiders_in_empty_cells", 0.0) for each in audit.attacks]
+    if not max(shares, default=0.0):
+        return []
+    return [
+        f"The file says how many items are nearest to each pair. {100 * max(shares):.0f} of 100 outsiders are nearest "
+        "to a pair that has none: this proves that they were not in the data."
+    ]
 
 
 def headline(audit: DisclosureAudit) -> str | None:

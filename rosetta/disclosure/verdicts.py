@@ -185,10 +185,10 @@ def _told_apart(found: Findings) -> list[str]:
 
 def how_well(result: AttackResult) -> str:
     """Return which attack it is and what it found out, with what guessing gives."""
-    unit = "group" if result.unit == "group" else "item"
+    an_item = "a group" if result.unit == "group" else "an item"
     text = (
-        f'"{result.attack}" (knows: {result.knows}): of {unit}s of which one is in the data, it names the right one in '
-        f"{100 * result.auc:.1f} % (95 %: {100 * result.low:.1f} to {100 * result.high:.1f}; guessing: 50)"
+        f'"{result.attack}" (knows: {result.knows}): of {an_item} of the data and another, it names the right one in '
+        f"{100 * result.auc:.1f} % of cases (95 %: {100 * result.low:.1f} to {100 * result.high:.1f}; guessing: 50)"
     )
     if result.caught_at_1_percent is None or result.caught_low is None or result.caught_high is None:
         return text
@@ -196,6 +196,16 @@ def how_well(result: AttackResult) -> str:
         f"{text}, and it finds {100 * result.caught_at_1_percent:.1f} % of those in the data while it is wrong about "
         f"1 % of the others (95 %: {100 * result.caught_low:.1f} to {100 * result.caught_high:.1f}; guessing: 1)"
     )
+
+
+def _not_told_apart(found: Findings) -> list[str]:
+    worst = worst_of(found.attacks)
+    if worst is None or found.origin == "observed" or _told_apart(found):  # observed: nothing to guess
+        return []
+    return [
+        f"none of {found.n_attacks:,} attacks on membership tells {_how_little(found)}; the strongest is "
+        f"{how_well(worst)}{_compared(found)}"
+    ]
 
 
 def _how_little(found: Findings) -> str:
@@ -216,7 +226,8 @@ def _compared(found: Findings) -> str:
 def _looked_at(found: Findings) -> tuple[str, ...]:
     """Return what was looked at, whatever came of it, and what was not."""
     low, middle = float(found.ratios.min()), float(np.median(found.ratios))
-    reasons = [f"the nearest point is {low:.2f} typical distances from an item, the median one {middle:.2f}"]
+    reasons = _not_told_apart(found)
+    reasons += [f"the nearest point is {low:.2f} typical distances from an item, the median one {middle:.2f}"]
     if found.spacing.typical == 0:
         reasons.append(
             "every item looked at has an equal one: there is no typical distance, and distances stand as they are"
@@ -231,12 +242,6 @@ def _looked_at(found: Findings) -> tuple[str, ...]:
             else f"at least {found.members:,} items are behind each point"
         )  # fmt: skip
     reasons += _demixing_failed(found.demixing)
-    worst = worst_of(found.attacks)
-    if worst is not None and found.origin != "observed" and not _told_apart(found):  # observed: nothing to guess
-        reasons.append(
-            f"none of {found.n_attacks:,} attacks on membership tells {_how_little(found)}; the strongest is "
-            f"{how_well(worst)}{_compared(found)}"
-        )
     reasons += [f"{each.attack}: {each.reason}" for each in found.findings if each.verdict is None]
     if not found.attacks and found.origin in ARE_ITEMS:
         reasons.append("whether items of the data can be told from others was not tested: that needs held-out items")

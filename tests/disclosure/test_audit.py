@@ -152,7 +152,7 @@ def test_the_worst_attack_decides_and_is_named_with_what_it_is_compared_with():
     assert (origin.n_copies, origin.n_near_copies, origin.verdict) == (0, 0, "close to items")
     worst = max((each for each in found.attacks if not each.is_ceiling), key=lambda each: each.low)
     assert origin.reasons[0].startswith(f'items of the data can be told from others, best by "{worst.attack}"')
-    assert f"names the right one in {100 * worst.auc:.1f} %" in origin.reasons[0]
+    assert f"names the right one in {100 * worst.auc:.1f} % of cases" in origin.reasons[0]
     assert "with the sender's own model it would be 50.0 %" in origin.reasons[0]
 
 

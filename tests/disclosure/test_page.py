@@ -120,6 +120,13 @@ def test_more_than_chance_but_little_is_told_from_chance():
     assert "no more than chance gives, as 1 attacks were tried" in told(auc=0.53, low=0.49, p_value=0.04)
 
 
+def test_weights_that_prove_who_was_not_there_are_told():
+    audit = report().audit.model_copy(update={"attacks": (attack(figures={"outsiders_in_empty_cells": 0.84}),)})
+
+    assert "84 of 100 outsiders are nearest to a pair that has none: this proves" in words_of(page(report(audit=audit)))
+    assert "this proves" not in words_of(page(report()))
+
+
 def test_people_are_called_so_where_they_are_the_unit():
     audit = report().audit.model_copy(update={"attacks": (attack(unit="group"),), "n_groups": 12})
 
