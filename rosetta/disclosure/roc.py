@@ -14,7 +14,7 @@ from rosetta.disclosure.search import Doubles
 LEAST_EACH = 20  # units on a side: of fewer, no figure tells anything
 LEAST_AT_1_PERCENT = 100  # outsiders: of fewer, not one may lie above the threshold
 LEAST_AT_0_1_PERCENT = 1000
-N_NODES = 100  # of the integral over where the threshold lies
+N_NODES = 64  # of the integral over where the threshold lies
 N_HALVINGS = 24
 
 

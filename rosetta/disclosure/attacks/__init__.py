@@ -29,7 +29,7 @@ class Effort:
 
     n_rows: int = 2000  # members, and outsiders, that are scored
     n_components: int = 256  # principal components of points of more than 1,024 numbers
-    n_steps: int = 150  # of training an encoder and a decoder, in all
+    n_steps: int = 120  # of training an encoder and a decoder, in all
     n_hidden: int = 128  # units of their hidden layers
 
 
