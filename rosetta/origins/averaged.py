@@ -49,6 +49,12 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
             advice="clusters of items have the same mean; ask for fewer points",
         )  # fmt: skip
         return Made(inputs, {"members": int(sizes.min()), "crowds": "clusters"})
+    if recipe.privacy != "open":
+        raise SelectionError(
+            f"{n_points} averaged points of {recipe.members} items each need {n_points * recipe.members:,} items, and "
+            f"there are {n_items:,}: ask for at most {n_items // recipe.members} points, or for fewer --members. With "
+            "--privacy open an item may be behind several points, which can then be subtracted from one another"
+        )
     inputs = draw_points(
         sender, n_points, taken, lambda n: _neighbourhood_means(sender, n, recipe.members, rng),
         advice="neighbourhoods of items have the same mean; ask for fewer points",

@@ -38,6 +38,7 @@ from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import BUDGET_GIB, expected_by, notes_on
 from rosetta.verbs.points.asking import check_model, check_policy, check_public, check_words
 from rosetta.verbs.points.choosing import grown, strata_counts
+from rosetta.verbs.points.draws import COVERAGE, Draws
 from rosetta.verbs.points.encoding import OnRows
 from rosetta.verbs.points.make import Points, make_points
 from rosetta.verbs.points.opened import Asked, Opened, open_sender
@@ -144,7 +145,8 @@ def distill(
     The manifest holds no path, user or host name, and of the audit aggregate figures only. With ``dp_epsilon``, nothing
     that is computed from the data without noise is written: no moments of the space, no weights,
     coverage, audit or held-out ELBO.
-    The noise is the system's own: the seed does not repeat it.
+    Random numbers are the system's own, and no call makes the same points again. ``reproducible`` takes them from the
+    seed; who guesses it can take the noise away, so the bundle says so. The noise of ``dp_epsilon`` stays secret.
     """
     chosen = check_settings(DistillSettings, settings)
     path = Path(output)
@@ -152,6 +154,11 @@ def distill(
     if not resume and (growing := unfinished(path)).exists():
         on_note(f"{growing.name} holds an interrupted distillation: --resume goes on with it, or remove it")
     check_words(chosen)
+    if chosen.reproducible:
+        on_note(
+            "--reproducible: whoever guesses the seed can repeat the draws and take the noise off the points; use it "
+            "for tests, not for what leaves the building"
+        )
     check_model(
         model, latents,
         {"decoder": decoder, "spread": spread, "executor": executor, "resume": resume or None,
@@ -238,6 +245,11 @@ def _distilled(
     )
 
 
+def all_observed(points: Points) -> bool:
+    """Whether every point is an item: else, how many items are near which point says who cannot be one of them."""
+    return all(name == "observed" for name, _ in points.stretches)
+
+
 def _obey(policy: Policy, settings: DistillSettings, points: Points, audit: DisclosureAudit) -> None:
     broken = violations(
         policy, origins=[each.origin for each in points.counts], terms=settings.terms,
@@ -264,9 +276,9 @@ def _document(
         arrays[layout.LATENTS_SD] = sds
     if not points.accounts:  # all of this is computed from the items, without noise
         items = opened.space_latents(opened.sender.latents)
-        arrays[layout.WEIGHTS], figures = cover(
-            latents, items, np.random.default_rng([settings.seed, 2]), n_anchors=points.n_anchors
-        )
+        weights, figures = cover(latents, items, Draws.of(settings).generator(COVERAGE), n_anchors=points.n_anchors)
+        if settings.privacy == "open" or (settings.privacy == "standard" and all_observed(points)):
+            arrays[layout.WEIGHTS] = weights
         covered = Coverage(**figures)  # type: ignore[arg-type]
         arrays[layout.SPACE_MEAN], arrays[layout.SPACE_COVARIANCE] = moments(items)
     records, stored = preprocessing.to_records(opened.steps, layout.step_array)

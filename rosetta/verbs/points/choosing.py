@@ -16,6 +16,7 @@ from rosetta.selection.growing import grow
 from rosetta.selection.strata import by_density, by_label
 from rosetta.sources import read_array
 from rosetta.verbs.matching import some
+from rosetta.verbs.points.draws import STRATA, Draws
 from rosetta.verbs.prepare import Told
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def strata_of(
     if wanted is None:
         return None
     if wanted == DENSITY:
-        codes = by_density(latents, np.random.default_rng([settings.seed, 5]))
+        codes = by_density(latents, Draws.of(settings).generator(STRATA))
         return Strata(codes, tuple(f"density layer {number}" for number in range(int(codes.max()) + 1)))
     if wanted in told.columns:
         labels = told.columns[wanted]()
@@ -105,7 +106,7 @@ def grown(opened: Opened, settings: DistillSettings) -> tuple[DistillSettings, t
     n_items = len(opened.sender.latents)
     n_left = max(min(n_items // FEWEST_EACH, n_items - settings.checks - settings.observed_checks), 1)
     n_pairs, tried = grow(
-        opened.sender.latents, np.random.default_rng([settings.seed, 0]), method=settings.select or METHOD,
+        opened.sender.latents, Draws.of(settings).generator(0), method=settings.select or METHOD,
         smallest=min(FEWEST, n_left), largest=min(MOST, n_left),
         strata=None if opened.chooser.strata is None else opened.chooser.strata.codes,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from rosetta.errors import SelectionError
 from rosetta.origins import Made, Origin, Recipe, Sender, draw_points
 from rosetta.schemas.audit import PrivacyAccount
 from rosetta.schemas.distill import DistillSettings
+from rosetta.verbs.points.draws import CELLS, Draws
 from rosetta.verbs.points.plan import Portion
 
 SURE = 2.0  # standard deviations of the noise on a count, above the members that are asked for
@@ -19,7 +20,7 @@ CELLS_A_POINT = 3  # cells of the space for each point wanted: many turn out to 
 
 
 def private_origins(
-    sender: Sender, portions: Sequence[Portion], settings: DistillSettings
+    sender: Sender, portions: Sequence[Portion], settings: DistillSettings, draws: Draws
 ) -> tuple[Mapping[str, Origin], tuple[PrivacyAccount, ...]]:
     """Return what makes the points of each origin from noisy statistics, and what it spends; none without --dp-epsilon.
 
@@ -30,7 +31,7 @@ def private_origins(
         return {}, ()
     makers, accounts = {}, []
     for number, portion in enumerate(portions):
-        rng = np.random.default_rng([settings.seed, 3, number])
+        rng = draws.generator(CELLS, number)
         maker, account = _RELEASES[portion.origin](
             sender, portion, settings, rng, settings.dp_epsilon / len(portions), settings.dp_delta / len(portions)
         )

@@ -64,7 +64,7 @@ def policy_mark(policy: Policy) -> PolicyMark:
     The digest is the sha256 of the policy without `excluded_rows`, as RFC 8785 JSON without the clauses that are not
     given. Row numbers would tell something of the data, and so could a digest of them.
     """
-    clauses = policy.model_dump(mode="json", exclude={"excluded_rows"}, exclude_none=True)
+    clauses = policy.model_dump(mode="json", exclude={"excluded_rows", "excluded_groups"}, exclude_none=True)
     digest = hashlib.sha256(rfc8785.dumps(clauses)).hexdigest()
     return PolicyMark(sha256=digest, n_excluded_rows=len(set(policy.excluded_rows)))
 
