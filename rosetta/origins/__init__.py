@@ -111,7 +111,8 @@ def check_enough(sender: Sender, origin: str, recipe: Recipe) -> None:
     if sender.n_units < least:
         advice = "" if recipe.privacy == "open" else ". Take --origin averaged, or --privacy open if they may be known"
         raise SelectionError(
-            f"{origin} points of {sender.n_units} {unit} would tell of each of them: at least {least} are needed{advice}"
+            f"{origin} points of {sender.n_units} {unit} would tell of each of them: at least {least} are needed"
+            + advice
         )
 
 
