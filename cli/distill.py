@@ -21,6 +21,7 @@ from .options import (
     DeviceOption,
     Features,
     Force,
+    Groups,
     Json,
     Memory,
     Preprocess,
@@ -163,6 +164,7 @@ def distill(
         Path | None,
         typer.Option(metavar="policy.toml", help="What must hold, or nothing is written.", rich_help_panel=PRIVACY),
     ] = None,
+    groups: Groups = None,
     dp_epsilon: Annotated[
         float | None,
         typer.Option(
@@ -241,6 +243,7 @@ def distill(
                 points_from=points_from,
                 held_out=held_out,
                 policy=policy,
+                groups=groups,
                 license=license,
                 title=title,
                 creators=creator,

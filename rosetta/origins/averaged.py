@@ -87,7 +87,7 @@ def _shares(labels: Array, groups: Array | None, n_clusters: int) -> tuple[Float
 
 
 def _cluster_means(inputs: LazyArray, labels: Array, shares: Floats, n_clusters: int) -> Floats:
-    """Return the sum of each cluster's inputs times their shares, shape (n_clusters, …), in one pass over the inputs."""
+    """Return the sum of each cluster's inputs times their shares, shape (n_clusters, …), in one pass over all."""
     means = np.zeros((n_clusters, math.prod(inputs.shape[1:])))
     for start, block in row_blocks(inputs):
         rows = np.flatnonzero(labels[start : start + len(block)] >= 0)

@@ -92,7 +92,10 @@ def test_a_policy_that_is_not_there_or_is_a_folder_is_named(tmp_path: Path):
 
 def test_the_mark_is_the_digest_of_the_clauses_and_says_nothing_of_which_rows_are_excluded():
     policy = Policy(min_members=10, excluded_rows=(5, 7, 7))
-    json = b'{"min_members":10,"require_terms":false,"schema_version":"1.0"}'
+    json = (
+        b'{"allow_reproducible":false,"min_members":10,"require_groups":false,"require_terms":false,'
+        b'"schema_version":"1.0"}'
+    )
 
     assert policy_mark(policy).sha256 == hashlib.sha256(json).hexdigest()
     assert policy_mark(policy).n_excluded_rows == 2

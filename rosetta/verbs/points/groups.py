@@ -93,7 +93,9 @@ def groups_of(spec: str | None, columns: Columns, n_items: int, *, source: str) 
     """
     if spec is None:
         return None
-    labels = labels_of(OPTION, spec, columns, n_items, source=source, expected="a column of the data or a source of labels")
+    labels = labels_of(
+        OPTION, spec, columns, n_items, source=source, expected="a column of the data or a source of labels"
+    )
     try:
         texts = label_texts(labels)
     except SelectionError as error:
