@@ -2,8 +2,8 @@
 
 A group counts as the mean over its items. So a statistic is that of a random item of a random group, with what varies
 within groups in it, and replacing a whole group moves it by no more than replacing one item where each is its own
-group: the proofs stand with the sensitivities. The other way is to take at most m items of each group, and count each of
-these. That multiplies the noise by m, and the sum by m at most: relative to the sum, the noise is the same at best,
+group: the proofs stand with the sensitivities. The other way is to take at most m items of each group and count all of
+those. That multiplies the noise by m, and the sum by m at most: relative to the sum, the noise is the same at best,
 items beyond m are lost, and groups with fewer count less.
 """
 

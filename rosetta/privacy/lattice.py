@@ -13,7 +13,6 @@ from rosetta.errors import SourceError, UsageError
 EXACT_BITS = 53  # float64 holds every whole number up to 2 to this
 MOST_BITS = 16  # the ball's radius is at most 2 to this, in steps of the grid
 ROWS = 4096  # items at a time
-TINY = 1e-300  # below any norm of whole numbers
 SHRINK = 1 - 2.0**-32  # what a float64 norm of a row can be wrong by, and more
 
 
@@ -47,10 +46,13 @@ class Ball:
 
 
 def pulled_in(vectors: Floats, radius: Floats | float) -> Floats:
-    """Return vectors, shape (n_vectors, n_features), shortened to the radius, or each to its own, where they exceed it."""
+    """Return vectors, shape (n_vectors, n_features), shortened to a radius, or each to its own, where longer.
+
+    They end up a little shorter than it, so that rounding cannot make them longer.
+    """
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    inside = np.reshape(radius, (-1, 1)) * SHRINK
-    return np.asarray(vectors * np.where(norms > inside, inside / np.maximum(norms, TINY), 1.0))
+    inside = np.broadcast_to(np.reshape(radius, (-1, 1)) * SHRINK, norms.shape)
+    return np.asarray(vectors * np.divide(inside, norms, out=np.ones_like(norms), where=norms > inside))
 
 
 def grid_bits(n_items: int, *, power: int, factor: int, most: int = MOST_BITS) -> int:

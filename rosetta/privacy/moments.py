@@ -115,8 +115,8 @@ def private_moments(
         unit = "items" if groups is None else "groups"
         raise SelectionError(
             f"the noise of epsilon {epsilon:g} hides how much the {n_all:,} {unit} vary: a total variance below "
-            f"{doubt:.3g} cannot be told from it. Use more {unit}, fewer features, a larger epsilon, or a smaller bound "
-            "on norms"
+            f"{doubt:.3g} cannot be told from it. Use more {unit}, fewer features, a larger epsilon, or a smaller "
+            "bound on norms"
         )
     noise_sds = {"sum": sum_sd, "squares": moment_sd, "products": moment_sd * ON_DIAGONAL / OFF_DIAGONAL}
     account = account_of(
