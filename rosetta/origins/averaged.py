@@ -37,7 +37,7 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
         own.
     """
     n_items = len(sender.inputs)
-    n_units, unit = (n_items, "items") if sender.groups is None else (int(sender.groups.max()) + 1, "groups")
+    n_units, unit = (n_items, "items") if sender.groups is None else (int(sender.groups.max()) + 1, "groups (--groups)")
     if n_units < recipe.members:
         raise SelectionError(f"an averaged point is to have {recipe.members} members, but there are {n_units} {unit}")
     if sender.groups is not None and n_points * recipe.members > n_units:
@@ -59,8 +59,8 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
             sender, n_points, taken, lambda n: means[:n],
             advice="clusters of items have the same mean; ask for fewer points",
         )  # fmt: skip
-        of_groups: Figures = {} if sender.groups is None else {"unit": "group"}
-        return Made(inputs, {"members": int(sizes.min()), "crowds": "clusters"} | of_groups)
+        figures: Figures = {"members": int(sizes.min()), "crowds": "clusters"}
+        return Made(inputs, figures if sender.groups is None else {**figures, "unit": "group"})
     inputs = draw_points(
         sender, n_points, taken, lambda n: _neighbourhood_means(sender, n, recipe.members, rng),
         advice="neighbourhoods of items have the same mean; ask for fewer points",

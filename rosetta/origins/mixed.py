@@ -37,8 +37,8 @@ def mixed(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array,
         return points
 
     inputs = draw_points(sender, n_points, taken, draw, advice="the items hardly differ")
-    of_groups: Figures = {} if sender.groups is None else {"unit": "group"}
-    return Made(inputs, {"members": recipe.mix} | of_groups)
+    figures: Figures = {"members": recipe.mix}
+    return Made(inputs, figures if sender.groups is None else {**figures, "unit": "group"})
 
 
 def _item_of_each(rng: np.random.Generator, drawn: Array, groups: Array) -> Array:

@@ -207,6 +207,13 @@ def _excluded(
     return tuple(broken)
 
 
+def _n_excluded(bundle: Bundle) -> int:
+    """Return how many items the bundle says that its policy excluded, beside those that it was made from."""
+    mark = (bundle.manifest.provenance.disclosure_audit or {}).get("policy")
+    number = mark.get("n_excluded_rows") if isinstance(mark, dict) else None
+    return number if isinstance(number, int) else 0
+
+
 def _violations(bundle: Bundle, found: DisclosureAudit, clauses: Policy) -> tuple[str, ...]:
     """Return which clauses of a policy the bundle breaks."""
     words, accounts = bundle.manifest.provenance, _accounts(bundle)
@@ -272,7 +279,7 @@ def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_mo
     """Return what was not tested, and what looks as if the data were not what the bundle was made from."""
     declared = bundle.manifest.provenance.data.n_items
     notes = []
-    if found.n_items != declared:
+    if declared is not None and found.n_items not in (declared, declared + _n_excluded(bundle)):
         notes.append(
             f"the data has {found.n_items:,} items, but the bundle says that it was made from {declared:,}: pass all "
             "that it was made from, or the audit misses some"
