@@ -73,7 +73,7 @@ class DisclosureAudit(Record):
 
 
 class PolicyMark(Record):
-    """The policy that a bundle was made under; the digest leaves the numbers of excluded rows out."""
+    """The policy that a bundle was made under; the digest leaves out which rows and groups are excluded."""
 
     sha256: Sha256
     n_excluded_rows: Count

@@ -104,7 +104,8 @@ def groups_of(spec: str | None, columns: Columns, n_items: int, *, source: str) 
     if len(first) == 1:
         raise UsageError(
             f"{OPTION} {spec}: all {n_items:,} items are of one group, {str(texts[0])!r}, so that no point could be "
-            "made of several and no member told from others: name the column that says whose each item is, or leave it out"
+            "made of several and no member told from others: name the column that says whose each item is, or leave "
+            "it out"
         )
     return GroupCodes(codes, tuple(texts[first].tolist()))
 
