@@ -9,7 +9,7 @@ import typer
 
 from .data import takes_source
 from .errors import exit_on_error
-from .options import DATA_HELP, AllowCode, AllowPickle, BundlePath, Features, Force, Json, Memory, Seed
+from .options import DATA_HELP, AllowCode, AllowPickle, BundlePath, Features, Force, Groups, Json, Memory, Seed
 from .render import emit, note, plain, row_progress, table
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def audit(
     policy: Annotated[
         Path | None, typer.Option(metavar="policy.toml", help="What may leave the building: exit 1 if it is broken.")
     ] = None,
+    groups: Groups = None,
     page: Annotated[
         Path | None,
         typer.Option(metavar="audit.html", help="A page for the data's steward; of images, it shows private items."),
@@ -64,6 +65,7 @@ def audit(
                 held_out=held_out,
                 features=features,
                 policy=policy,
+                groups=groups,
                 page=page,
                 picture=picture,
                 allow_code=allow_code,

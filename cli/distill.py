@@ -21,6 +21,7 @@ from .options import (
     DeviceOption,
     Features,
     Force,
+    Groups,
     Json,
     Memory,
     Preprocess,
@@ -178,6 +179,7 @@ def distill(
             rich_help_panel=PRIVACY,
         ),
     ] = False,
+    groups: Groups = None,
     dp_epsilon: Annotated[
         float | None,
         typer.Option(
@@ -256,6 +258,7 @@ def distill(
                 points_from=points_from,
                 held_out=held_out,
                 policy=policy,
+                groups=groups,
                 license=license,
                 title=title,
                 creators=creator,

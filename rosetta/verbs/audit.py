@@ -25,10 +25,11 @@ from rosetta.errors import IncompatibleError
 from rosetta.files import check_output, shown, write_small
 from rosetta.schemas.audit import AuditReport, Disclosure, DisclosureAudit, PrivacyAccount
 from rosetta.schemas.policy import Policy
+from rosetta.sources import Rows, as_source
 from rosetta.verbs.closest import can_draw, closest_pairs
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import BUDGET_GIB, open_model
-from rosetta.verbs.policies import included_rows, load_policy, policy_mark, violations
+from rosetta.verbs.policies import Membership, included_rows, load_policy, policy_mark, violations
 from rosetta.verbs.prepare import expected_in, prepare_within
 from rosetta.verbs.software import versions
 from rosetta.verbs.trainings.streaming import memory_budget
@@ -53,6 +54,7 @@ def audit(
     held_out: Any = None,
     features: Features = None,
     policy: str | PathLike[str] | None = None,
+    groups: str | None = None,
     page: str | PathLike[str] | None = None,
     picture: str | PathLike[str] | None = None,
     allow_code: str | None = None,
@@ -79,6 +81,8 @@ def audit(
         Names of the features, where the bundle's have names.
     policy : path, optional
         A ``policy.toml`` to hold the figures against.
+    groups : str, optional
+        A column of the data, or a source, that says whose each item is; needed where the policy excludes groups.
     page : path, optional
         Where to write a page for the data's steward, ending in ``.html``.
     picture : path, optional
@@ -116,15 +120,19 @@ def audit(
     notes: list[str] = []
     wants_pictures = can_draw(opened, notes, wanted=picture is not None, useful=page is not None)
     budget = memory_budget(BUDGET_GIB if memory_gib is None else memory_gib, torch.device("cpu"))
+    members = Membership(clauses or Policy(), groups, str(as_source(data)))
     items, others = _read(
         opened, data, held_out, model, features=features, budget=budget, allow_code=allow_code,
-        allow_pickle=allow_pickle,
+        allow_pickle=allow_pickle, members=members,
     )  # fmt: skip
+    notes += () if members.groups is None else members.groups.notes
     nearest = nearest_items(opened.inputs, items.inputs, on_rows=on_rows)
     found = _audit(opened, items, others, nearest, seed=seed, on_rows=on_rows)
     _refuse_other_data(found)
     broken = (
-        () if clauses is None else (*_violations(opened, found, clauses), *_excluded(opened, found, clauses, nearest))
+        ()
+        if clauses is None
+        else (*_violations(opened, found, clauses), *_excluded(opened, found, clauses, nearest, members))
     )
     report = AuditReport(bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken)
     notes += _notes(opened, found, has_held_out=held_out is not None, has_model=model is not None)
@@ -177,23 +185,33 @@ def _refuse_other_data(found: DisclosureAudit) -> None:
         )
 
 
-def _excluded(bundle: Bundle, found: DisclosureAudit, clauses: Policy, nearest: Nearest) -> tuple[str, ...]:
-    """Return what breaks a policy's excluded rows: copies of them, and that nobody promised to leave them out."""
-    if not clauses.excluded_rows:
+def _excluded(
+    bundle: Bundle, found: DisclosureAudit, clauses: Policy, nearest: Nearest, members: Membership
+) -> tuple[str, ...]:
+    """Return what breaks a policy's excluded rows and groups: copies, and that nobody promised to leave them out."""
+    if not clauses.excluded_rows and not clauses.excluded_groups:
         return ()
-    included = included_rows(clauses, found.n_items)
+    clause = "excluded_rows" if not clauses.excluded_groups else "excluded_groups"
+    included = included_rows(clauses, found.n_items, members.groups)
     copies = nearest.distances <= COPY * found.typical_distance
     n_copies = int((copies & ~np.isin(nearest.rows, included)).sum())
     told = bundle.manifest.provenance.disclosure_audit or {}
     broken = []
     if n_copies:
-        broken.append(f"excluded_rows: {n_copies:,} points are copies of excluded items")
-    if told.get("policy") != policy_mark(clauses).model_dump(mode="json"):
+        broken.append(f"{clause}: {n_copies:,} points are copies of excluded items")
+    if told.get("policy") != policy_mark(clauses, members.groups).model_dump(mode="json"):
         broken.append(
-            "excluded_rows: the bundle does not say that it was made under this policy, so nothing shows that no point "
+            f"{clause}: the bundle does not say that it was made under this policy, so nothing shows that no point "
             "was made from the excluded items: distil with --policy"
         )
     return tuple(broken)
+
+
+def _n_excluded(bundle: Bundle) -> int:
+    """Return how many items the bundle says that its policy excluded, beside those that it was made from."""
+    mark = (bundle.manifest.provenance.disclosure_audit or {}).get("policy")
+    number = mark.get("n_excluded_rows") if isinstance(mark, dict) else None
+    return number if isinstance(number, int) else 0
 
 
 def _violations(bundle: Bundle, found: DisclosureAudit, clauses: Policy) -> tuple[str, ...]:
@@ -230,17 +248,17 @@ def _accounts(bundle: Bundle) -> tuple[PrivacyAccount, ...]:
 
 def _read(
     bundle: Bundle, data: Any, held_out: Any, model: str | PathLike[str] | None,
-    *, features: Features, budget: int, allow_code: str | None, allow_pickle: bool,
+    *, features: Features, budget: int, allow_code: str | None, allow_pickle: bool, members: Membership,
 ) -> tuple[_Items, _Items | None]:  # fmt: skip
     """Return the private and the held-out items as the bundle's encoder sees them, with latents if there is a model."""
     expected = expected_in(bundle)
     encode = None if model is None else _encoder(bundle, model, allow_code, allow_pickle)
 
-    def read(items: Any) -> _Items:
-        inputs = prepare_within(budget, items, expected, features=features, preprocess=None).inputs
+    def read(items: Any, fitted_to: Callable[[Rows], Array] | None = None) -> _Items:
+        inputs = prepare_within(budget, items, expected, features=features, preprocess=None, fitted_to=fitted_to).inputs
         return _Items(inputs, None if encode is None else Derived(inputs, encode, bundle.manifest.content.space.n_dims))
 
-    return read(data), None if held_out is None else read(held_out)
+    return read(data, members.included), None if held_out is None else read(held_out)
 
 
 def _encoder(
@@ -261,7 +279,7 @@ def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_mo
     """Return what was not tested, and what looks as if the data were not what the bundle was made from."""
     declared = bundle.manifest.provenance.data.n_items
     notes = []
-    if found.n_items != declared:
+    if declared is not None and found.n_items not in (declared, declared + _n_excluded(bundle)):
         notes.append(
             f"the data has {found.n_items:,} items, but the bundle says that it was made from {declared:,}: pass all "
             "that it was made from, or the audit misses some"

@@ -185,7 +185,7 @@ def distill(
     )  # fmt: skip
     with open_sender(path, asked, opened_model, chosen, rules, on_rows=on_rows) as opened:
         order = () if opened_model is None else note_order(opened.items.told, expected_by(opened_model), features)
-        for note in (*opened.items.told.notes, *order):
+        for note in (*opened.items.told.notes, *order, *opened.notes):
             on_note(note)
         return _distilled(path, opened, chosen, rules, force=force, on_note=on_note, on_audit=on_audit)
 
@@ -213,7 +213,7 @@ def _distilled(
         _obey(rules, settings, points, audit)
     disclosure = Disclosure(
         audit=None if points.accounts else audit,
-        policy=None if rules is None else policy_mark(rules),
+        policy=None if rules is None else policy_mark(rules, opened.groups),
         privacy=points.accounts,
     )
     manifest, arrays, covered = _document(opened, points, latents, sds, disclosure, settings)

@@ -62,8 +62,10 @@ def test_small_clusters_are_filled_up_as_by_sorting_all_items(monkeypatch: pytes
                 sizes[cluster] += 1
                 expected[item] = cluster
 
-    crowds._fill_up(labels, Twin(latents), centres, 20)
+    seats = labels.copy()
+    crowds._fill_up(labels, np.arange(300), seats, Twin(latents), centres, 20)
 
+    np.testing.assert_array_equal(seats, expected)
     np.testing.assert_array_equal(labels, expected)
 
 

@@ -71,8 +71,9 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
             try:
                 made = make(given, wanted, rng, points, recipe)
             except SelectionError as error:
+                unit = "items" if sender.groups is None else "groups"
                 divided = len(given.inputs) < len(sender.inputs)
-                more = " The items are divided between anchors and check pairs" if divided else ""
+                more = f" The {unit} are divided between anchors and check pairs" if divided else ""
                 raise SelectionError(f"{_WHAT[role]}, {portion.origin}: {error}.{more}") from error
             points = np.concatenate([points, made.inputs])
             stretches.append((portion.origin, wanted))
@@ -99,18 +100,24 @@ def within_bounds(sender: Sender, portions: Sequence[Portion], settings: Distill
 
 
 def _items_for(role: int, sender: Sender, portion: Portion, draws: Draws) -> Sender:
-    """Return the sender with its items for a role: no averaged item is behind both an anchor and a check."""
+    """Return the sender with its items for a role: no averaged item, or group, is behind both an anchor and a check."""
     if portion.origin != "averaged" or not portion.n_checks or not portion.n_anchors:
         return sender
-    n_items = len(sender.inputs)
-    order = draws.generator(DIVISION).permutation(n_items)
-    n_first = round(n_items * portion.n_anchors / (portion.n_anchors + portion.n_checks))
-    rows = np.sort(order[n_first:] if role else order[:n_first])
+    n_units = len(sender.inputs) if sender.groups is None else int(sender.groups.max()) + 1
+    order = draws.generator(DIVISION).permutation(n_units)
+    n_first = round(n_units * portion.n_anchors / (portion.n_anchors + portion.n_checks))
+    return _part_of(sender, order[n_first:] if role else order[:n_first])
+
+
+def _part_of(sender: Sender, units: Array) -> Sender:
+    """Return the sender with some of its items, or with all items of some of its groups."""
+    rows, groups = np.sort(units), None
+    if sender.groups is not None:
+        rows = np.flatnonzero(np.isin(sender.groups, units))
+        groups = np.unique(sender.groups[rows], return_inverse=True)[1]
     sds = None if sender.latents_sd is None else picked(sender.latents_sd, rows)
-    return replace(
-        sender, inputs=picked(sender.inputs, rows), latents=picked(sender.latents, rows), latents_sd=sds,
-        groups=None if sender.groups is None else sender.groups[rows],
-    )  # fmt: skip
+    inputs, latents = picked(sender.inputs, rows), picked(sender.latents, rows)
+    return replace(sender, inputs=inputs, latents=latents, latents_sd=sds, groups=groups)
 
 
 def _joined(first: Figures, second: Figures) -> Figures:

@@ -47,7 +47,13 @@ def _moments(
 
     low, high = sender.value_range
     released = private_moments(
-        flat(sender.inputs[:]), low=low, high=high, epsilon=epsilon, delta=delta, norm_bound=settings.dp_norm
+        flat(sender.inputs[:]),
+        low=low,
+        high=high,
+        epsilon=epsilon,
+        delta=delta,
+        norm_bound=settings.dp_norm,
+        groups=sender.groups,
     )
     values, vectors = np.linalg.eigh(released.covariance)
     factor = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
@@ -77,13 +83,14 @@ def _averaged(
     low, high = sender.value_range
     released = private_means(
         flat(sender.inputs[:]), cells, n_cells=n_cells, low=low, high=high, epsilon=epsilon, delta=delta,
-        norm_bound=settings.dp_norm, least=settings.members,
+        norm_bound=settings.dp_norm, least=settings.members, groups=sender.groups,
     )  # fmt: skip
     least = settings.members + SURE * released.account.noise_sds["counts"]
     if (n_large := int((released.counts >= least).sum())) < n_points:
+        unit = "items" if sender.groups is None else "groups"
         raise SelectionError(
             f"{n_points} averaged points were asked for, but of {n_cells} cells of the space only {n_large} have "
-            f"surely at least {settings.members} items (noisy counts from {least:.1f} on): ask for fewer --pairs and "
+            f"surely at least {settings.members} {unit} (noisy counts from {least:.1f} on): ask for fewer --pairs and "
             "--checks, fewer --members, or a larger --dp-epsilon. The noise was drawn, so this try has spent its budget"
         )
     largest = np.argsort(-released.counts, kind="stable")[:n_points]
