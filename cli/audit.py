@@ -9,7 +9,7 @@ import typer
 
 from .data import takes_source
 from .errors import exit_on_error
-from .options import DATA_HELP, AllowCode, AllowPickle, BundlePath, Features, Force, Json, Memory, Seed
+from .options import DATA_HELP, AllowCode, AllowPickle, BundlePath, Features, Force, Groups, Json, Memory, Seed
 from .render import emit, note, plain, row_progress, table
 
 if TYPE_CHECKING:
@@ -33,10 +33,6 @@ def audit(
             help="Like items, neither trained on nor made into points: without 20, made-up points are not judged.",
         ),
     ] = None,
-    groups: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN|DATA", help="Whose each item is: attacks are then on persons, not on rows."),
-    ] = None,
     held_out_groups: Annotated[
         str | None,
         typer.Option(metavar="COLUMN|DATA", help="The same for --held-out; by default, its column of the same name."),
@@ -48,6 +44,7 @@ def audit(
     policy: Annotated[
         Path | None, typer.Option(metavar="policy.toml", help="What may leave the building: exit 1 if it is broken.")
     ] = None,
+    groups: Groups = None,
     page: Annotated[
         Path | None,
         typer.Option(metavar="audit.html", help="A page for the data's steward; of images, it shows private items."),
@@ -82,11 +79,11 @@ def audit(
                 data,
                 model=model,
                 held_out=held_out,
-                groups=groups,
                 held_out_groups=held_out_groups,
                 earlier=earlier or (),
                 features=features,
                 policy=policy,
+                groups=groups,
                 page=page,
                 picture=picture,
                 report=report,

@@ -21,6 +21,7 @@ from .options import (
     DeviceOption,
     Features,
     Force,
+    Groups,
     Json,
     Memory,
     Preprocess,
@@ -163,6 +164,22 @@ def distill(
         Path | None,
         typer.Option(metavar="policy.toml", help="What must hold, or nothing is written.", rich_help_panel=PRIVACY),
     ] = None,
+    privacy: Annotated[
+        Literal["strict", "standard", "open"],
+        typer.Option(
+            help="How much the file says beside its points, and which points are refused; open: items may be known.",
+            rich_help_panel=PRIVACY,
+        ),
+    ] = "standard",
+    reproducible: Annotated[
+        bool,
+        typer.Option(
+            "--reproducible",
+            help="Draw from --seed instead of the system's secret randomness: for tests, since a seed can be guessed.",
+            rich_help_panel=PRIVACY,
+        ),
+    ] = False,
+    groups: Groups = None,
     dp_epsilon: Annotated[
         float | None,
         typer.Option(
@@ -241,6 +258,7 @@ def distill(
                 points_from=points_from,
                 held_out=held_out,
                 policy=policy,
+                groups=groups,
                 license=license,
                 title=title,
                 creators=creator,
@@ -255,6 +273,8 @@ def distill(
                 residuals=residuals,
                 reencoding_limit=reencoding_limit,
                 store=store,
+                privacy=privacy,
+                reproducible=reproducible,
                 dp_epsilon=dp_epsilon,
                 dp_delta=dp_delta,
                 dp_norm=dp_norm,

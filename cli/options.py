@@ -35,6 +35,14 @@ Features = Annotated[
     str | None,
     typer.Option(metavar="SOURCE", help="Names of the features: an array of strings, as DATA is named."),
 ]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Whose each item is, where somebody has several: a column of DATA, or a source such as file.npz::donor.",
+        rich_help_panel="What they reveal",
+    ),
+]
 AllowCode = Annotated[
     str | None,
     typer.Option(

@@ -20,6 +20,23 @@ Anchors = Annotated[
     list[Path] | None,
     typer.Option(metavar="B.h5", help="Train in this bundle's latent space; may be repeated."),
 ]
+Policy = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="policy.toml",
+        help="Leave out what its excluded_rows and excluded_groups name.",
+        rich_help_panel="Data",
+    ),
+]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Whose each item is: a column of DATA, or a source such as file.npz::donor. Nobody then has items both "
+        "held out and trained on.",
+        rich_help_panel="Data",
+    ),
+]
 OwnModel = Annotated[
     str | None,
     typer.Option(
@@ -66,6 +83,8 @@ def train(
     trusted_key: TrustedKeys = None,
     trust_file: TrustFile = None,
     features: Features = None,
+    policy: Policy = None,
+    groups: Groups = None,
     start_from: StartFrom = None,
     replicates: Annotated[int, typer.Option(min=1, help="Trainings that differ by seed alone.")] = 1,
     replicate_mode: ReplicateMode = "auto",
@@ -98,6 +117,8 @@ def train(
                 output,
                 anchors=anchors or (),
                 features=features,
+                policy=policy,
+                groups=groups,
                 **trust,
                 start_from=start_from,
                 replicates=replicates,

@@ -142,14 +142,14 @@ class DisclosureAudit(Record):
 
 
 class PolicyMark(Record):
-    """The policy that a bundle was made under; the digest leaves the numbers of excluded rows out."""
+    """The policy that a bundle was made under; the digest leaves out which rows and groups are excluded."""
 
     sha256: Sha256
     n_excluded_rows: Count
 
 
 class PrivacyAccount(Record):
-    """Differential privacy of the points of one origin, between data sets that differ in one item.
+    """Differential privacy of the points of one origin, between data sets that differ in one item, or in one group.
 
     `norm_bound` is the largest Euclidean distance of an item that counts, from the noisy mean (moments) or from the
     middle of the declared range (averaged); what lies farther out is pulled in. `noise_sds` are the standard deviations
@@ -159,7 +159,7 @@ class PrivacyAccount(Record):
     origin: OriginName
     epsilon: Annotated[float, Field(gt=0)]
     delta: Annotated[float, Field(gt=0, lt=1)]
-    neighbours: Literal["replace one item"]
+    neighbours: Literal["replace one item", "replace one group"]
     norm_bound: Annotated[float, Field(gt=0)]
     noise_sds: dict[Text, NonNegative]
     mechanism: Text  # with the library and its version

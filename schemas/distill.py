@@ -63,13 +63,15 @@ class OriginCount(Record):
 class PointFigures(Record):
     """What became of the points of one origin, as far as it applies.
 
-    `members` is the smallest number of items behind a point, `crowds` whether items are behind one point only.
+    `members` is the smallest number of items behind a point, or of groups where `unit` says so; `crowds` whether items
+    are behind one point only.
     `reencoding_rms` is the root-mean-square distance of a decoded point's latent from the drawn one, in the space's
     total standard deviation; `n_dropped_*` count the points that were dropped for it, and for outputs far outside of
     the declared range; `clipped_share` is the share of the outputs' numbers that were clipped to that range.
     """
 
     members: Positive | None = None
+    unit: Literal["group"] | None = None  # what members counts; None: items
     mix: Positive | None = None
     draw: Text | None = None
     residuals: Literal[True] | None = None

@@ -20,8 +20,8 @@ class Policy(Record):
     max_auc: Annotated[float, Field(ge=0.5, le=1)] | None = None  # of the worst attack, lower end of its interval
     max_caught_at_1_percent: Share | None = None  # members found at 1 % false positives by the worst attack
     min_privacy: PrivacyLevel | None = None  # the least careful level that is allowed
-    require_groups: bool = False  # the audit's unit must be the person, not the row
-    allow_reproducible: bool = False  # draws that a seed repeats
+    require_groups: bool | None = None  # the audit's unit must be the person, not the row
+    allow_reproducible: bool | None = None  # draws that a seed repeats
     max_epsilon: Annotated[float, Field(gt=0)] | None = None  # differential privacy is required
     require_terms: bool = False
     terms: Text | None = None  # these terms, word for word

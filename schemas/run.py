@@ -118,6 +118,8 @@ class DataSummary(Record):
     shape: Shape
     filled_features: tuple[Text, ...] = ()  # that the data lacks, and that --fill-missing stands for
     n_skipped: Count = 0  # bad files that --skip-bad left out
+    n_excluded: Count = 0  # items that a policy left out
+    n_groups: Positive | None = None  # whose items are all held out, or all trained on; null: items were split
 
 
 class RunRecord(Record):

@@ -76,6 +76,8 @@ class Adapted:
         Digest of the weights, or of the file.
     notes : tuple of str
         What the user should know, such as that loading it ran code.
+    n_left_out : int, optional
+        Of our own models: how many items a policy left out of the training.
     """
 
     kind: str
@@ -91,6 +93,7 @@ class Adapted:
     space_dims: int | None = None
     space: SpaceOf | None = None
     notes: tuple[str, ...] = ()
+    n_left_out: int | None = None
 
 
 class Adapter(NamedTuple):

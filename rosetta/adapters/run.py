@@ -50,6 +50,7 @@ def adapt_run(checkpoint: Checkpoint, loading: Loading) -> Adapted:
             generation=record.generation,
             parents=tuple(Parent(content_id=each.content_id, relation="anchored_to") for each in record.anchors),
         ),
+        n_left_out=record.data.n_excluded,
     )
 
 

@@ -70,7 +70,7 @@ def audit_points(
         What the encoder gives for them.
     groups, held_out_groups : int array, shape (n_items,) and (n_held_out,), optional
         Whose each item is, by the same codes in both: the unit is the group then, a person. Held-out items of a group
-        that is in the data are left out.
+        that is in the data are left out. Without those of the held-out items, attacks are on items.
     weights : float array, shape (n_pairs,), optional
         What the file says of each pair: the share of items nearest to it.
     rebuild : callable, optional
@@ -103,9 +103,11 @@ def audit_points(
     spacing = spacing_of(items, np.random.default_rng([seed, 0]), on_done=lambda done: on_rows(n_rows + done, n_all))
     rows = _rows_of(stretches)
     people = People(items, item_latents, groups)
+    # where nobody knows whose the held-out items are, the items themselves are attacked
+    attackable = people if held_out is None or held_out_groups is not None else People(items, item_latents)
     others = None if held_out is None else outsiders(People(held_out, held_out_latents, held_out_groups), people)
     attacked = _attack(
-        inputs, latents, rows, people, others, weights=weights, rebuild=rebuild, effort=effort, seed=seed
+        inputs, latents, rows, attackable, others, weights=weights, rebuild=rebuild, effort=effort, seed=seed
     )
     findings = (*findings, *_findings(inputs, rows, people, spacing, draws))
     origins = tuple(
@@ -122,7 +124,7 @@ def audit_points(
         n_items=len(items),
         n_held_out=0 if others is None else len(others.inputs),
         n_groups=None if groups is None else people.n_units,
-        n_held_out_groups=None if groups is None else 0 if others is None else others.n_units,
+        n_held_out_groups=None if groups is None or others is None or others.groups is None else others.n_units,
         numbers_an_item=n_numbers,
         items_a_number=len(items) / n_numbers,
         typical_distance=spacing.typical,

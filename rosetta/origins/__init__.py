@@ -10,6 +10,7 @@ import numpy as np
 
 from rosetta.arrays import Array, Floats, LazyArray, flat
 from rosetta.errors import SelectionError
+from rosetta.origins.bounds import Bounds
 from rosetta.registry import Registry
 from rosetta.schemas.record import PrivacyLevel
 
@@ -34,6 +35,9 @@ class Selector(Protocol):
         """
 
 
+# behind points that are drawn from what all have in common: of fewer, the points' directions tell members from others
+LEAST_UNITS = {"items": 100, "groups": 10}
+LEAST_OPEN = 10  # the same, where items may be known: fewer have no covariance to speak of
 ROUNDS = 10  # how often what could not be used is drawn anew
 
 
@@ -51,6 +55,17 @@ class Sender:
     store: Callable[[Array], Array]  # inputs to those that the file will hold, float32: rounded, where it stores 8 bits
     public: Array | None = None  # inputs that may be shared, float32, shape (n_public, …)
     groups: Array | None = None  # whose each item is, int from 0, shape (n_items,); None: each its own
+    bounds: Bounds | None = None  # that points which are made must lie in as well, and that `inputs` lie in already
+
+    @property
+    def n_units(self) -> int:
+        """How many are to be protected: groups, or items."""
+        return len(self.inputs) if self.groups is None else len(np.unique(self.groups))
+
+    def storable(self, inputs: Array) -> Array:
+        """Return inputs that were made as the file will hold them, float32: within range and bounds, and rounded."""
+        within = np.clip(inputs, *self.value_range).astype(np.float32)
+        return self.store(within if self.bounds is None else self.bounds.clip(within))
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,24 @@ class Made:
 Origin = Callable[[Sender, int, np.random.Generator, Array, Recipe], Made]
 
 origins: Registry[Origin] = Registry("origin", "rosetta.origins")
+
+
+def check_enough(sender: Sender, origin: str, recipe: Recipe) -> None:
+    """Refuse to draw points from what so few items, or groups, have in common that it tells of each of them.
+
+    Raises
+    ------
+    SelectionError
+        If there are fewer than 100 items, or fewer than 10 groups; under ``open``, fewer than 10 of either.
+    """
+    unit = "items" if sender.groups is None else "groups"
+    least = LEAST_OPEN if recipe.privacy == "open" else LEAST_UNITS[unit]
+    if sender.n_units < least:
+        advice = "" if recipe.privacy == "open" else ". Take --origin averaged, or --privacy open if they may be known"
+        raise SelectionError(
+            f"{origin} points of {sender.n_units} {unit} would tell of each of them: at least {least} are needed"
+            + advice
+        )
 
 
 def new_rows(candidates: Array, taken: Array) -> Array:
@@ -115,7 +148,7 @@ def draw_points(sender: Sender, n_points: int, taken: Array, draw: Callable[[int
     """
     points = np.empty((0, *sender.inputs.shape[1:]), dtype=np.float32)
     for _ in range(ROUNDS):
-        fresh = sender.store(np.clip(draw(n_points - len(points)), *sender.value_range).astype(np.float32))
+        fresh = sender.storable(draw(n_points - len(points)))
         fresh = fresh[new_rows(fresh, np.concatenate([taken, points]))]
         points = np.concatenate([points, fresh])
         if len(points) == n_points:

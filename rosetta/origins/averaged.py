@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from rosetta.arrays import Array, Floats, LazyArray, flat, row_blocks
 from rosetta.errors import SelectionError
-from rosetta.origins import Made, Recipe, Sender, draw_points, origins
+from rosetta.origins import Figures, Made, Recipe, Sender, draw_points, origins
 from rosetta.origins.crowds import clusters_of
 
 GROWTH = 4  # a neighbourhood has at most so many times the members that were asked for
@@ -27,28 +27,46 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
     a point is the mean of a neighbourhood: a random item with the nearest ones, `recipe.members` to four times as many.
     Of more than 200,000 items, neighbourhoods are made of 200,000 drawn at random.
 
+    Where the sender has groups, the members are groups: each is behind one point only, with those of its items that lie
+    there, and counts the same however many these are. There are no neighbourhoods then, whose groups would overlap.
+
     Raises
     ------
     SelectionError
-        If there are fewer items than members, or than points.
+        If there are fewer items or groups than members, or than points; with groups, if not every point can have its
+        own.
     """
     n_items = len(sender.inputs)
-    if n_items < recipe.members:
-        raise SelectionError(f"an averaged point is to have {recipe.members} members, but there are {n_items} items")
+    n_units, unit = (n_items, "items") if sender.groups is None else (int(sender.groups.max()) + 1, "groups (--groups)")
+    if n_units < recipe.members:
+        raise SelectionError(f"an averaged point is to have {recipe.members} members, but there are {n_units} {unit}")
+    if sender.groups is not None and n_points * recipe.members > n_units:
+        raise SelectionError(
+            f"{n_points} averaged points of {recipe.members} groups each need {n_points * recipe.members} groups, as "
+            f"none is behind two points, and there are {n_units}: ask for at most {n_units // recipe.members}, or for "
+            "fewer --members"
+        )
     if n_points > n_items:
         raise SelectionError(
             f"{n_points} averaged points of {n_items} items would be the same crowds again: ask for at most {n_items}, "
             "or take --origin mixed"
         )
-    if n_points * recipe.members <= n_items:
-        labels = clusters_of(sender.latents, n_points, recipe.members, rng)
-        sizes = np.bincount(labels, minlength=n_points)
-        means = _cluster_means(sender.inputs, labels, sizes)
+    if n_points * recipe.members <= n_units:
+        labels = clusters_of(sender.latents, n_points, recipe.members, rng, groups=sender.groups)
+        shares, sizes = _shares(labels, sender.groups, n_points)
+        means = _cluster_means(sender.inputs, labels, shares, n_points)
         inputs = draw_points(
             sender, n_points, taken, lambda n: means[:n],
             advice="clusters of items have the same mean; ask for fewer points",
         )  # fmt: skip
-        return Made(inputs, {"members": int(sizes.min()), "crowds": "clusters"})
+        figures: Figures = {"members": int(sizes.min()), "crowds": "clusters"}
+        return Made(inputs, figures if sender.groups is None else {**figures, "unit": "group"})
+    if recipe.privacy != "open":
+        raise SelectionError(
+            f"{n_points} averaged points of {recipe.members} items each need {n_points * recipe.members:,} items, and "
+            f"there are {n_items:,}: ask for at most {n_items // recipe.members} points, or for fewer --members. With "
+            "--privacy open an item may be behind several points, which can then be subtracted from one another"
+        )
     inputs = draw_points(
         sender, n_points, taken, lambda n: _neighbourhood_means(sender, n, recipe.members, rng),
         advice="neighbourhoods of items have the same mean; ask for fewer points",
@@ -56,15 +74,32 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
     return Made(inputs, {"members": recipe.members, "crowds": "neighbourhoods"})
 
 
-def _cluster_means(inputs: LazyArray, labels: Array, sizes: Array) -> Floats:
-    """Return the mean inputs of each cluster, shape (n_clusters, …), in one pass over the inputs."""
-    total = np.zeros((len(sizes), math.prod(inputs.shape[1:])))
+def _shares(labels: Array, groups: Array | None, n_clusters: int) -> tuple[Floats, Array]:
+    """Return what each item counts in its cluster, shape (n_items,), and each cluster's number of members.
+
+    Items of a cluster count the same; with groups, the groups do, and the items of each share what it counts.
+    """
+    used = np.flatnonzero(labels >= 0)
+    shares = np.zeros(len(labels))
+    if groups is None:
+        sizes = np.bincount(labels[used], minlength=n_clusters)
+        shares[used] = 1 / sizes[labels[used]]
+        return shares, sizes
+    n_each = np.bincount(groups[used])  # a group's items are all in the same cluster
+    first = np.unique(groups[used], return_index=True)[1]
+    sizes = np.bincount(labels[used][first], minlength=n_clusters)
+    shares[used] = 1 / (sizes[labels[used]] * n_each[groups[used]])
+    return shares, sizes
+
+
+def _cluster_means(inputs: LazyArray, labels: Array, shares: Floats, n_clusters: int) -> Floats:
+    """Return the sum of each cluster's inputs times their shares, shape (n_clusters, …), in one pass over all."""
+    means = np.zeros((n_clusters, math.prod(inputs.shape[1:])))
     for start, block in row_blocks(inputs):
-        here = labels[start : start + len(block)]
-        membership = csr_array((np.ones(len(here)), (here, np.arange(len(here)))), shape=(len(sizes), len(here)))
-        total += membership @ flat(block).astype(np.float64)
-    means = (total / sizes[:, np.newaxis]).astype(np.float32)
-    return means.reshape(len(sizes), *inputs.shape[1:])
+        rows = np.flatnonzero(labels[start : start + len(block)] >= 0)
+        weights = (shares[start + rows], (labels[start + rows], rows))
+        means += csr_array(weights, shape=(n_clusters, len(block))) @ flat(block).astype(np.float64)
+    return means.astype(np.float32).reshape(n_clusters, *inputs.shape[1:])
 
 
 def _neighbourhood_means(sender: Sender, n_points: int, least: int, rng: np.random.Generator) -> Floats:

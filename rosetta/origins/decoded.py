@@ -8,9 +8,9 @@ import numpy as np
 
 from rosetta.arrays import Array, Floats, LazyArray, flat, row_blocks
 from rosetta.errors import SelectionError, UsageError
-from rosetta.origins import Figures, Made, Recipe, Sender, draw_points, origins
+from rosetta.origins import Figures, Made, Recipe, Sender, check_enough, draw_points, origins
+from rosetta.origins.covariance import mean_of, normal_like
 from rosetta.origins.draws import draws
-from rosetta.origins.moments import factor_of, mean_of
 
 RESIDUALS = 4096  # items whose residuals the moments are taken of, at most
 FARTHEST = 1.0  # widths of the declared range that an output may lie beyond it, before the point is dropped
@@ -25,21 +25,22 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
     lies beyond the range by more than its width, or if the encoder puts it farther than `recipe.reencoding_limit`
     total standard deviations from the drawn latent.
 
-    With `recipe.residuals`, what the decoder leaves out of items is added first: drawn from a normal distribution with
-    its mean and covariance, and scaled for each point by a random share from 0 to 1. Decoders smooth, and an encoder
-    that is tied down on smooth points alone is free on what items have beyond.
+    With `recipe.residuals`, what the decoder leaves out of items is added first: drawn from a normal distribution like
+    it, of limited rank (`rosetta.origins.covariance`), and scaled for each point by a random share from 0 to 1.
+    Decoders smooth, and an encoder that is tied down on smooth points alone is free on what items have beyond.
 
     Raises
     ------
     UsageError
         If the model has no decoder, or no encoder is given.
     SelectionError
-        If ten rounds do not give enough points.
+        If there are fewer than a hundred items, or ten rounds do not give enough points.
     """
     if sender.decode is None:
         raise UsageError("decoded points need a decoder, and this model has none: take --origin averaged or mixed")
     if sender.encode is None:
         raise UsageError("decoded points are labelled by the encoder, and there is none: pass the model that has it")
+    check_enough(sender, "decoded", recipe)
     next_latents = draws.get(recipe.draw)(sender.latents, sender.latents_sd, rng)
     encode = sender.encode
     decode = _with_residuals(sender, sender.decode, rng) if recipe.residuals else sender.decode
@@ -62,17 +63,16 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
 def _with_residuals(
     sender: Sender, decode: Callable[[Floats], Floats], rng: np.random.Generator
 ) -> Callable[[Floats], Floats]:
-    """Return a decoder that adds a random share of what it leaves out of items, drawn from the moments of that."""
+    """Return a decoder that adds a random share of what it leaves out of items, drawn from a distribution like that."""
     rows = np.sort(rng.permutation(len(sender.inputs))[:RESIDUALS])
     residuals = flat(sender.inputs[rows] - decode(sender.latents[rows].astype(np.float32)))
-    mean = residuals.mean(axis=0, dtype=np.float64).astype(np.float32)
-    factor = factor_of(residuals - mean)
+    n_units = None if sender.groups is None else len(np.unique(sender.groups[rows]))
+    fitted = normal_like(residuals, rng, n_units=n_units)
 
     def decoded_fully(latents: Floats) -> Floats:
         outputs = decode(latents)
-        drawn = mean + rng.standard_normal((len(latents), len(factor)), dtype=np.float32) @ factor
         shares = rng.random((len(latents), 1), dtype=np.float32)
-        return np.asarray(outputs + (shares * drawn).reshape(outputs.shape))
+        return np.asarray(outputs + (shares * fitted.draw(len(latents), rng)).reshape(outputs.shape))
 
     return decoded_fully
 
@@ -103,7 +103,7 @@ class _Tally:
         self.n_beyond += int((~is_near).sum())
         self.n_clipped += int(((rows[is_near] < low) | (rows[is_near] > high)).sum())
         self.n_numbers += rows[is_near].size
-        stored = sender.store(np.clip(outputs[is_near], low, high).astype(np.float32))
+        stored = sender.storable(outputs[is_near])
         if not len(stored):
             return stored
         gap = np.linalg.norm(encode(stored) - latents[is_near], axis=1) / self.scale

@@ -6,24 +6,29 @@ import numpy as np
 
 from rosetta.arrays import Array, Floats
 from rosetta.errors import SelectionError
-from rosetta.origins import Made, Recipe, Sender, draw_points, origins
+from rosetta.origins import Figures, Made, Recipe, Sender, draw_points, origins
 
 
 @origins.register("mixed")
 def mixed(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
     """Mix `recipe.mix` different items, drawn at random, with weights from the flat Dirichlet distribution.
 
+    Where the sender has groups, these are drawn, all different, and an item of each.
+
     Raises
     ------
     SelectionError
-        If there are fewer items than go into a mixture, or all mixtures are the same.
+        If there are fewer items, or groups, than go into a mixture, or all mixtures are the same.
     """
     n_items = len(sender.inputs)
-    if n_items < recipe.mix:
-        raise SelectionError(f"--mix is {recipe.mix}, but there are only {n_items} items to mix")
+    n_units, unit = (n_items, "items") if sender.groups is None else (int(sender.groups.max()) + 1, "groups")
+    if n_units < recipe.mix:
+        raise SelectionError(f"--mix is {recipe.mix}, but there are only {n_units} {unit} to mix")
 
     def draw(n_wanted: int) -> Floats:
-        rows = _different(rng, n_items, n_wanted, recipe.mix)
+        rows = _different(rng, n_units, n_wanted, recipe.mix)
+        if sender.groups is not None:
+            rows = _item_of_each(rng, rows, sender.groups)
         shares = rng.dirichlet(np.ones(recipe.mix), size=n_wanted).astype(np.float32)
         shares = shares.reshape(n_wanted, recipe.mix, *[1] * (sender.inputs.ndim - 1))
         points = np.zeros((n_wanted, *sender.inputs.shape[1:]), dtype=np.float32)
@@ -32,7 +37,15 @@ def mixed(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array,
         return points
 
     inputs = draw_points(sender, n_points, taken, draw, advice="the items hardly differ")
-    return Made(inputs, {"members": recipe.mix})
+    figures: Figures = {"members": recipe.mix}
+    return Made(inputs, figures if sender.groups is None else {**figures, "unit": "group"})
+
+
+def _item_of_each(rng: np.random.Generator, drawn: Array, groups: Array) -> Array:
+    """Return the number of a random item of each of the groups that were drawn, in the shape of `drawn`."""
+    items, sizes = np.argsort(groups, kind="stable"), np.bincount(groups)
+    starts = np.cumsum(sizes) - sizes
+    return np.asarray(items[starts[drawn] + rng.integers(sizes[drawn])])
 
 
 def _different(rng: np.random.Generator, n_items: int, n_rows: int, n_each: int) -> Array:

@@ -13,6 +13,7 @@ LABELS = (
     "encoder itself was trained with differential privacy and that is added to it."
 )
 CELLS = "So is the division of items into cells, which is the encoder's."
+GROUPS = "The guarantee is for a group with all its items, such as a person's; the number of groups is public."
 CONSTANTS = (
     "Outside of the account are the constants of preprocessing, the declared range of values and the number of items, "
     "and any other release of the same data."
@@ -26,14 +27,17 @@ def account_of(
     delta: float,
     norm_bound: float,
     noise_sds: Mapping[str, float],
+    of_groups: bool,
 ) -> PrivacyAccount:
-    """Return the account of a release: all of epsilon and delta is spent by it."""
+    """Return the account of a release: all of epsilon and delta is spent by it, for an item or for a group."""
     statement = [LABELS, CELLS, CONSTANTS] if origin == "averaged" else [LABELS, CONSTANTS]
+    if of_groups:
+        statement.insert(0, GROUPS)
     return PrivacyAccount(
         origin=origin,
         epsilon=epsilon,
         delta=delta,
-        neighbours="replace one item",
+        neighbours="replace one group" if of_groups else "replace one item",
         norm_bound=norm_bound,
         noise_sds=dict(noise_sds),
         mechanism=described(),

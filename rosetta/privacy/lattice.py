@@ -29,24 +29,36 @@ class Ball:
         """Width of the grid, in the items' units."""
         return float(self.radius / 2**self.bits)
 
-    def blocks(self, items: Array) -> Iterator[tuple[slice, Floats]]:
+    def blocks(self, items: Array, shares: Array | None = None) -> Iterator[tuple[slice, Floats]]:
         """Yield rows and their items, shape (n_rows, n_features): whole numbers, of norm 2 ** bits at most.
 
-        Numbers are cut towards zero, so that no norm grows.
+        Numbers are cut towards zero, so that no norm grows. With `shares`, shape (n_items,), from 0 to 1, each item is
+        multiplied by its own once it is in the ball: its norm is at most 2 ** bits times that.
         """
         for start in range(0, len(items), ROWS):
             rows = slice(start, start + ROWS)
-            steps = (items[rows].astype(np.float64) - self.centre) / self.step
-            norms = np.linalg.norm(steps, axis=1, keepdims=True)
-            inside = 2.0**self.bits * SHRINK
-            steps *= np.where(norms > inside, inside / np.maximum(norms, inside), 1.0)
-            yield rows, np.trunc(steps)
+            steps = self.inside(items[rows])
+            yield rows, np.trunc(steps if shares is None else steps * shares[rows, np.newaxis])
+
+    def inside(self, items: Array) -> Floats:
+        """Return items, shape (n_rows, n_features), from the centre and in steps of the grid, pulled into the ball."""
+        return pulled_in((items.astype(np.float64) - self.centre) / self.step, 2.0**self.bits)
 
 
-def grid_bits(n_items: int, *, power: int, factor: int) -> int:
+def pulled_in(vectors: Floats, radius: Floats | float) -> Floats:
+    """Return vectors, shape (n_vectors, n_features), shortened to a radius, or each to its own, where longer.
+
+    They end up a little shorter than it, so that rounding cannot make them longer.
+    """
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    inside = np.broadcast_to(np.reshape(radius, (-1, 1)) * SHRINK, norms.shape)
+    return np.asarray(vectors * np.divide(inside, norms, out=np.ones_like(norms), where=norms > inside))
+
+
+def grid_bits(n_items: int, *, power: int, factor: int, most: int = MOST_BITS) -> int:
     """Return the bits of the radius at which factor · Σ (products of `power` numbers) over items is always exact."""
     room = EXACT_BITS - n_items.bit_length() - factor.bit_length()
-    return min(room // power, MOST_BITS)
+    return min(room // power, most)
 
 
 def half_diagonal(n_features: int, low: float, high: float) -> float:

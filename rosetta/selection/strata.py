@@ -34,24 +34,26 @@ def by_label(values: Array) -> tuple[npt.NDArray[np.intp], tuple[str, ...]]:
     SelectionError
         If an item has no label ("", NaN), if all labels are different, or there are more than 1,000.
     """
-    if values.ndim != 1:
-        raise SelectionError(f"the labels have shape {values.shape}, but one label for each item is needed")
-    if values.dtype.kind not in "biuf":
-        values = np.array([_text(value) for value in values.tolist()], dtype=str)
-    missing = np.isnan(values) if values.dtype.kind == "f" else values == "" if values.dtype.kind == "U" else None
-    if missing is not None and missing.any():
-        raise SelectionError(
-            f"{int(missing.sum())} of {len(values)} items have no label, the first in row {int(missing.argmax())} "
-            "(counted from 0): label or remove them"
-        )
+    values = _labelled(values)
     labels, codes = np.unique(values, return_inverse=True)
     if len(labels) > MOST_LABELS or (len(labels) == len(values) and len(values) > 1):
         raise SelectionError(
             f"the {len(values)} items have {len(labels)} different labels, and {MOST_LABELS:,} at most can be strata, "
             "each of several items: continuous numbers are no labels, so divide them into classes first"
         )
-    is_whole = values.dtype.kind == "f" and (labels == np.rint(labels)).all()
-    return codes.astype(np.intp), tuple(str(int(each)) if is_whole else str(each) for each in labels.tolist())
+    return codes.astype(np.intp), tuple(_as_texts(labels))
+
+
+def label_texts(values: Array) -> Array:
+    """Return what items are labelled with, as text: shape (n_items,); whole numbers by their digits.
+
+    Raises
+    ------
+    SelectionError
+        If an item has no label ("", NaN).
+    """
+    values = _labelled(values)
+    return values if values.dtype.kind == "U" else np.array(_as_texts(values), dtype=str)
 
 
 def by_density(latents: LazyArray, rng: np.random.Generator) -> npt.NDArray[np.intp]:
@@ -121,6 +123,27 @@ def allocate(sizes: Array, n_pairs: int) -> npt.NDArray[np.intp]:
         each = max(left // len(has_more), 1)
         shares[has_more] = np.minimum(shares[has_more] + each, sizes[has_more])
     return shares
+
+
+def _labelled(values: Array) -> Array:
+    """Return labels as numbers or strings, shape (n_items,), all of them there."""
+    if values.ndim != 1:
+        raise SelectionError(f"the labels have shape {values.shape}, but one label for each item is needed")
+    if values.dtype.kind not in "biuf":
+        values = np.array([_text(value) for value in values.tolist()], dtype=str)
+    missing = np.isnan(values) if values.dtype.kind == "f" else values == "" if values.dtype.kind == "U" else None
+    if missing is not None and missing.any():
+        raise SelectionError(
+            f"{int(missing.sum())} of {len(values)} items have no label, the first in row {int(missing.argmax())} "
+            "(counted from 0): label or remove them"
+        )
+    return values
+
+
+def _as_texts(labels: Array) -> list[str]:
+    """Return numbers or strings as text: whole numbers by their digits, whatever they are stored as."""
+    is_whole = labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.rint(labels)).all()
+    return [str(int(each)) if is_whole else str(each) for each in labels.tolist()]
 
 
 def _text(value: object) -> str:

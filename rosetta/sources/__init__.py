@@ -15,7 +15,7 @@ from rosetta.arrays import Array, Sound, check_items
 from rosetta.errors import SourceError
 from rosetta.sources.objects import object_rows
 from rosetta.sources.rows import Rows, SourceKind, choose_name, gone, sources
-from rosetta.sources.subsets import chosen_rows, column_of, pick
+from rosetta.sources.subsets import chosen_rows, column_of, pick, subset
 
 __all__ = [
     "Rows",
@@ -32,6 +32,7 @@ __all__ = [
     "read_items",
     "read_names",
     "sources",
+    "subset",
 ]
 
 

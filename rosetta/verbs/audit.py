@@ -23,12 +23,20 @@ from rosetta.errors import IncompatibleError
 from rosetta.files import check_output, shown, write_small
 from rosetta.schemas.audit import AuditReport, DisclosureAudit, Finding
 from rosetta.schemas.policy import Policy
-from rosetta.verbs.audits.reading import AuditItems, SenderModel, as_codes, open_sender_model, read_private
+from rosetta.sources import as_source
+from rosetta.verbs.audits.reading import (
+    AuditItems,
+    SenderModel,
+    as_codes,
+    open_sender_model,
+    read_held_out,
+    read_private,
+)
 from rosetta.verbs.audits.told import accounts_of, check_same_space, draws_of, members_of, statistics_of
 from rosetta.verbs.closest import can_draw, closest_pairs
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import BUDGET_GIB
-from rosetta.verbs.policies import included_rows, load_policy, policy_mark, violations
+from rosetta.verbs.policies import Membership, included_rows, load_policy, policy_mark, violations
 from rosetta.verbs.software import versions
 from rosetta.verbs.trainings.streaming import memory_budget
 from rosetta.verbs.validate import open_valid
@@ -74,7 +82,7 @@ def audit(
         membership is tried, and made-up points are not judged.
     groups : str, optional
         A column of the data, or a source of one label for each item: whose it is. A person, and not a row, is then the
-        unit of every attack on membership, and of rare features.
+        unit of every attack on membership, and of rare features. Needed where the policy excludes groups.
     held_out_groups : str, optional
         The same for the held-out items; the column `groups` of them, if not given.
     earlier : sequence of paths
@@ -126,16 +134,20 @@ def audit(
     sender = None if model is None else open_sender_model(
         opened, model, allow_code=allow_code, allow_pickle=allow_pickle
     )  # fmt: skip
-    items = read_private(opened, data, sender, groups=groups, option="--groups", features=features, budget=budget)
-    others = None if held_out is None else read_private(
-        opened, held_out, sender, groups=None if groups is None else held_out_groups or groups,
-        option="--held-out-groups", features=features, budget=budget,
+    members = Membership(clauses or Policy(), groups, str(as_source(data)))
+    items = read_private(opened, data, sender, members, features=features, budget=budget)
+    others = None if held_out is None else read_held_out(
+        opened, held_out, sender, groups=None if groups is None else held_out_groups or groups, features=features,
+        budget=budget,
     )  # fmt: skip
+    notes += () if members.groups is None else members.groups.notes
     nearest = nearest_items(opened.inputs, items.inputs, on_rows=on_rows)
     found = _audit(opened, items, others, sender, nearest, compared, seed=seed, on_rows=on_rows)
     _refuse_other_data(found)
     broken = (
-        () if clauses is None else (*_violations(opened, found, clauses), *_excluded(opened, found, clauses, nearest))
+        ()
+        if clauses is None
+        else (*_violations(opened, found, clauses), *_excluded(opened, found, clauses, nearest, members))
     )
     told = AuditReport(bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken)
     notes += _notes(opened, found, has_held_out=held_out is not None, has_model=model is not None)
@@ -210,23 +222,33 @@ def _refuse_other_data(found: DisclosureAudit) -> None:
         )
 
 
-def _excluded(bundle: Bundle, found: DisclosureAudit, clauses: Policy, nearest: Nearest) -> tuple[str, ...]:
-    """Return what breaks a policy's excluded rows: copies of them, and that nobody promised to leave them out."""
-    if not clauses.excluded_rows:
+def _excluded(
+    bundle: Bundle, found: DisclosureAudit, clauses: Policy, nearest: Nearest, members: Membership
+) -> tuple[str, ...]:
+    """Return what breaks a policy's excluded rows and groups: copies, and that nobody promised to leave them out."""
+    if not clauses.excluded_rows and not clauses.excluded_groups:
         return ()
-    included = included_rows(clauses, found.n_items)
+    clause = "excluded_rows" if not clauses.excluded_groups else "excluded_groups"
+    included = included_rows(clauses, found.n_items, members.groups)
     copies = nearest.distances <= COPY * found.typical_distance
     n_copies = int((copies & ~np.isin(nearest.rows, included)).sum())
     told = bundle.manifest.provenance.disclosure_audit or {}
     broken = []
     if n_copies:
-        broken.append(f"excluded_rows: {n_copies:,} points are copies of excluded items")
-    if told.get("policy") != policy_mark(clauses).model_dump(mode="json"):
+        broken.append(f"{clause}: {n_copies:,} points are copies of excluded items")
+    if told.get("policy") != policy_mark(clauses, members.groups).model_dump(mode="json"):
         broken.append(
-            "excluded_rows: the bundle does not say that it was made under this policy, so nothing shows that no point "
+            f"{clause}: the bundle does not say that it was made under this policy, so nothing shows that no point "
             "was made from the excluded items: distil with --policy"
         )
     return tuple(broken)
+
+
+def _n_excluded(bundle: Bundle) -> int:
+    """Return how many items the bundle says that its policy excluded, beside those that it was made from."""
+    mark = (bundle.manifest.provenance.disclosure_audit or {}).get("policy")
+    number = mark.get("n_excluded_rows") if isinstance(mark, dict) else None
+    return number if isinstance(number, int) else 0
 
 
 def _violations(bundle: Bundle, found: DisclosureAudit, clauses: Policy) -> tuple[str, ...]:
@@ -246,7 +268,7 @@ def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_mo
     """Return what was not tested, and what looks as if the data were not what the bundle was made from."""
     declared = bundle.manifest.provenance.data.n_items
     notes = []
-    if declared is not None and found.n_items != declared:
+    if declared is not None and found.n_items not in (declared, declared + _n_excluded(bundle)):
         notes.append(
             f"the data has {found.n_items:,} items, but the bundle says that it was made from {declared:,}: pass all "
             "that it was made from, or the audit misses some"
@@ -258,8 +280,6 @@ def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_mo
                 "this may be other data than the bundle was made from"
             )
     unit = "items" if found.n_groups is None else "groups"
-    if found.n_groups == found.n_items:
-        notes.append("each group has one item only: figures are the same as without --groups")
     if not has_held_out:
         notes.append(
             "no attack on membership was tried: pass items of the same kind that were neither trained on nor made into "

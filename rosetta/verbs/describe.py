@@ -61,7 +61,7 @@ def describe_model(opened: Opened, *, is_private: bool) -> ModelDescription:
     """Return what is told of the model; of one whose points are private, no figure that items were measured for."""
     if opened.model is None:
         digest = hashlib.sha256(b"rosetta-latents-v1\n")
-        for _, block in row_blocks(opened.private_latents):
+        for _, block in row_blocks(opened.sender.latents):  # which know nothing of excluded items
             digest.update(np.ascontiguousarray(block, dtype="<f4").tobytes())
         return ModelDescription(
             architecture="unknown", framework="unknown", objective="unknown", n_parameters=0,

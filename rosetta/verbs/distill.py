@@ -38,6 +38,7 @@ from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import BUDGET_GIB, expected_by, notes_on
 from rosetta.verbs.points.asking import check_model, check_policy, check_public, check_words
 from rosetta.verbs.points.choosing import grown, strata_counts
+from rosetta.verbs.points.draws import COVERAGE, Draws
 from rosetta.verbs.points.encoding import OnRows
 from rosetta.verbs.points.make import Points, make_points
 from rosetta.verbs.points.opened import Asked, Opened, open_sender
@@ -144,7 +145,8 @@ def distill(
     The manifest holds no path, user or host name, and of the audit aggregate figures only. With ``dp_epsilon``, nothing
     that is computed from the data without noise is written: no moments of the space, no weights,
     coverage, audit or held-out ELBO.
-    The noise is the system's own: the seed does not repeat it.
+    Random numbers are the system's own, and no call makes the same points again. ``reproducible`` takes them from the
+    seed; who guesses it can take the noise away, so the bundle says so. The noise of ``dp_epsilon`` stays secret.
     """
     chosen = check_settings(DistillSettings, settings)
     path = Path(output)
@@ -152,6 +154,11 @@ def distill(
     if not resume and (growing := unfinished(path)).exists():
         on_note(f"{growing.name} holds an interrupted distillation: --resume goes on with it, or remove it")
     check_words(chosen)
+    if chosen.reproducible:
+        on_note(
+            "--reproducible: whoever guesses the seed can repeat the draws and take the noise off the points; use it "
+            "for tests, not for what leaves the building"
+        )
     check_model(
         model, latents,
         {"decoder": decoder, "spread": spread, "executor": executor, "resume": resume or None,
@@ -178,7 +185,7 @@ def distill(
     )  # fmt: skip
     with open_sender(path, asked, opened_model, chosen, rules, on_rows=on_rows) as opened:
         order = () if opened_model is None else note_order(opened.items.told, expected_by(opened_model), features)
-        for note in (*opened.items.told.notes, *order):
+        for note in (*opened.items.told.notes, *order, *opened.notes):
             on_note(note)
         return _distilled(path, opened, chosen, rules, force=force, on_note=on_note, on_audit=on_audit)
 
@@ -200,6 +207,7 @@ def _distilled(
         points.inputs, latents, points.stretches, opened.private,
         item_latents=opened.space_latents(opened.private_latents),
         held_out=opened.held_out, held_out_latents=opened.held_out_latents, members=points.members, seed=settings.seed,
+        groups=None if opened.groups is None else opened.groups.codes,
         rebuild=_rebuilt(opened),
         on_rows=on_audit,
     )  # fmt: skip
@@ -207,7 +215,7 @@ def _distilled(
         _obey(rules, settings, points, audit)
     disclosure = Disclosure(
         audit=None if points.accounts else compact(audit),
-        policy=None if rules is None else policy_mark(rules),
+        policy=None if rules is None else policy_mark(rules, opened.groups),
         privacy=points.accounts,
     )
     manifest, arrays, covered = _document(opened, points, latents, sds, disclosure, settings)
@@ -245,6 +253,11 @@ def _rebuilt(opened: Opened) -> Callable[[Array], Floats] | None:
     return None if encode is None or decode is None else lambda inputs: decode(encode(inputs))
 
 
+def all_observed(points: Points) -> bool:
+    """Whether every point is an item: else, how many items are near which point says who cannot be one of them."""
+    return all(name == "observed" for name, _ in points.stretches)
+
+
 def _obey(policy: Policy, settings: DistillSettings, points: Points, audit: DisclosureAudit) -> None:
     broken = violations(
         policy, origins=[each.origin for each in points.counts], terms=settings.terms,
@@ -271,9 +284,9 @@ def _document(
         arrays[layout.LATENTS_SD] = sds
     if not points.accounts:  # all of this is computed from the items, without noise
         items = opened.space_latents(opened.sender.latents)
-        arrays[layout.WEIGHTS], figures = cover(
-            latents, items, np.random.default_rng([settings.seed, 2]), n_anchors=points.n_anchors
-        )
+        weights, figures = cover(latents, items, Draws.of(settings).generator(COVERAGE), n_anchors=points.n_anchors)
+        if settings.privacy == "open" or (settings.privacy == "standard" and all_observed(points)):
+            arrays[layout.WEIGHTS] = weights
         covered = Coverage(**figures)  # type: ignore[arg-type]
         arrays[layout.SPACE_MEAN], arrays[layout.SPACE_COVARIANCE] = moments(items)
     records, stored = preprocessing.to_records(opened.steps, layout.step_array)

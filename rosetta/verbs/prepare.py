@@ -16,7 +16,7 @@ from rosetta.arrays import Array
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError, PreprocessingError, SourceError, UsageError
 from rosetta.preprocessing import Step
-from rosetta.sources import Rows, as_source, open_rows
+from rosetta.sources import Rows, as_source, open_rows, subset
 from rosetta.verbs.matching import Features, Matched, match_features, some
 from rosetta.verbs.trainings.streaming import Blocks, Facts, Stream, facts_of
 
@@ -48,11 +48,12 @@ class Prepared:
     inputs: Array  # float32, shape (n_items, …)
     told: Told
     source: Rows
+    kept: Array | None = None  # row numbers that all constants are fitted to; None: all
 
     @cached_property
     def facts(self) -> Facts:
-        """What is to be known of all inputs."""
-        return facts_of(preprocessing.blocks_of(self.inputs, FACTS_BLOCK))
+        """What is to be known of the inputs that constants are fitted to."""
+        return facts_of(_of_kept(preprocessing.blocks_of(self.inputs, FACTS_BLOCK), self.kept))
 
     def close(self) -> None:
         """Give back the source, which the columns are read from."""
@@ -66,11 +67,12 @@ class Streamable:
     inputs: Stream
     told: Told
     blocks: Blocks
+    kept: Array | None = None  # row numbers that all constants are fitted to; None: all
 
     @cached_property
     def facts(self) -> Facts:
-        """What is to be known of all inputs, found in one pass."""
-        return facts_of(self.inputs.blocks(self.blocks.block))
+        """What is to be known of the inputs that constants are fitted to, found in one pass."""
+        return facts_of(_of_kept(self.inputs.blocks(self.blocks.block), self.kept))
 
     def close(self) -> None:
         """Give the file back."""
@@ -117,7 +119,14 @@ def match_inputs(
 
 
 def prepare_within(
-    budget: int, data: Any, expected: Expected | None, *, features: Features, preprocess: str | None
+    budget: int,
+    data: Any,
+    expected: Expected | None,
+    *,
+    features: Features,
+    preprocess: str | None,
+    fitted_to: Callable[[Rows], Array] | None = None,
+    only: Callable[[Rows], Array] | None = None,
 ) -> Prepared | Streamable:
     """Read items and fit the preprocessing, where a space begins, or repeat that of an existing space.
 
@@ -135,6 +144,11 @@ def prepare_within(
     preprocess : str, optional
         Without a space: the steps to fit; None scales uint8 items that go beyond 1 by ``scale(0, 255)``, makes
         spectrograms of sounds and leaves others alone; ``"none"`` leaves all alone. With one, it must agree.
+    fitted_to : callable, optional
+        The rows to the numbers of those that shape what is fitted: preprocessing, and the facts that a range of values
+        comes from. The others are prepared like them, and leave no trace in any constant.
+    only : callable, optional
+        The rows to the numbers of those that are read at all, sorted, as if the data held no others.
 
     Raises
     ------
@@ -144,6 +158,9 @@ def prepare_within(
         If it does not fit the space, with every difference found.
     """
     matched = open_matched(data, expected, features=features)
+    if only is not None and len(numbers := only(matched.rows)) < matched.rows.shape[0]:
+        matched = replace(matched, rows=subset(matched.rows, numbers))
+    kept = None if fitted_to is None else fitted_to(matched.rows)
     where = str(as_source(data))
     if expected is None and matched.differences:
         matched.rows.close()
@@ -154,7 +171,7 @@ def prepare_within(
     rows = matched.rows
     plan = Blocks.within(ALL if fits else budget, rows, max(math.prod(rows.shape[1:]), 1))
     raw = Stream(rows, [], where)
-    steps = _steps(expected, matched, preprocess, lambda: raw.raw_blocks(plan.block))
+    steps = _steps(expected, matched, preprocess, lambda: _of_kept(raw.raw_blocks(plan.block), kept))
     stream = Stream(rows, steps, where)
     if expected is not None:
         _refuse(matched.differences or _shape_differences(stream, expected), expected)
@@ -164,9 +181,9 @@ def prepare_within(
     )  # fmt: skip
     items: Prepared | Streamable
     if 4 * math.prod(stream.shape) <= budget:
-        items = Prepared(stream.collected(plan.block), told, replace(rows, read=_all_read))
+        items = Prepared(stream.collected(plan.block), told, replace(rows, read=_all_read), kept)
     else:
-        items = Streamable(stream, told, Blocks.within(budget, rows, stream.item_size))
+        items = Streamable(stream, told, Blocks.within(budget, rows, stream.item_size), kept)
     if expected is not None and expected.value_range is not None:
         _refuse(_range_differences(items.facts, expected.value_range, expected, steps), expected)
     return items
@@ -194,6 +211,19 @@ def open_matched(data: Any, expected: Expected | None, *, features: Features) ->
 def value_range(facts: Facts) -> tuple[float, float]:
     """Return the range of values to declare: 0 to 1 where it holds all, else the smallest that does."""
     return (0.0, 1.0) if facts.low >= 0 and facts.high <= 1 else (facts.low, facts.high)
+
+
+def _of_kept(blocks: Iterator[Array], kept: Array | None) -> Iterator[Array]:
+    """Yield what is left of blocks, one after the other, of rows with these sorted numbers."""
+    if kept is None:
+        yield from blocks
+        return
+    start = 0
+    for block in blocks:
+        first, last = np.searchsorted(kept, (start, start + len(block)))
+        if last > first:
+            yield block if last - first == len(block) else block[kept[first:last] - start]
+        start += len(block)
 
 
 def _held(rows: Rows) -> Rows:

@@ -25,8 +25,10 @@ from rosetta.training.loggers import METRICS, choose_loggers
 from rosetta.training.loggers.csv import read_metrics
 from rosetta.training.plan import Progress
 from rosetta.verbs.matching import Features
+from rosetta.verbs.policies import load_policy
 from rosetta.verbs.prepare import COUNTS, Prepared, Streamable
 from rosetta.verbs.settings import check_settings
+from rosetta.verbs.trainings.configure import split_items
 from rosetta.verbs.trainings.fitting import Hooks
 from rosetta.verbs.trainings.guidance import guidance
 from rosetta.verbs.trainings.job import Job, make_job
@@ -46,6 +48,8 @@ def train(
     *,
     anchors: Paths = (),
     features: Features = None,
+    policy: str | PathLike[str] | None = None,
+    groups: str | None = None,
     trusted_keys: Paths = (),
     trust_file: str | PathLike[str] | None = None,
     start_from: str | PathLike[str] | None = None,
@@ -77,6 +81,12 @@ def train(
         Bundles of one latent space. Their preprocessing is repeated on the data.
     features : str or sequence of str, optional
         Names of the features, or where they stand; needed where a bundle names its own.
+    policy : path, optional
+        A ``policy.toml``, as `distill` takes it: what its `excluded_rows` and `excluded_groups` name is left out before
+        anything is fitted. Its other clauses are about bundles.
+    groups : str, optional
+        A column of the data, or a source such as ``file.npz::donor``, that says whose each item is: nobody then has
+        items both among the held-out ones and among those trained on.
     trusted_keys, trust_file : optional
         As in `verify`: where one is given, every bundle must be signed by one of these keys.
     start_from : path, optional
@@ -142,23 +152,30 @@ def train(
             data, chosen, anchors=anchors, features=features, start_from=start_from,
             trusted_keys=trusted_keys, trust_file=trust_file,
             memory_gib=memory_gib, n_processes=max(devices, launched_processes()),
+            policy=None if policy is None else load_policy(policy), groups=groups,
         )  # fmt: skip
         if max(devices * nodes, launched_processes()) > 1:
             n_items = len(job.items.inputs)
-            n_trained = n_items - round(chosen.validation * n_items)
+            n_trained = len(split_items(n_items, chosen, job.groups)[1])
             check_counts(devices=devices, nodes=nodes, n_items=n_trained, batch_size=chosen.batch_size)
         return job
 
     job, fabric = start(ready, device, devices=devices, nodes=nodes, precision_mode=chosen.precision_mode)
-    for note in job.items.told.notes:
+    for note in (*job.items.told.notes, *job.notes):
         on_note(note)
     if chosen.likelihood not in COUNTS:
         _note_range(job.items, on_note)
     if chosen.align and start_from is None:
         on_note("--align rotates latents that are not trained yet, which mostly does harm: it is for --start-from")
     if isinstance(job.items, Streamable):
-        replicate_mode = _one_after_another(replicate_mode)
-        _note_streaming(job.items, job.settings, on_note)
+        replicate_mode = _one_after_another(
+            replicate_mode, "items in memory, and these stay on disk", "give more --memory"
+        )
+        _note_streaming(job, job.items, job.settings, on_note)
+    elif groups is not None:
+        replicate_mode = _one_after_another(
+            replicate_mode, "as many held-out items each, and --groups holds out whole groups", "leave --groups out"
+        )
     with interruptible() as interruption, closing(job.items):
         hooks = Hooks(on_epoch, on_progress, on_note, interruption, checkpoint_epochs, checkpoint_minutes)
         manner = Manner(fabric, hooks, log, resume=resume, force=force)
@@ -178,25 +195,24 @@ def _check_counts(**counts: int | None) -> None:
             raise UsageError(f"--{name.replace('_', '-')} is {count}; expected a whole number from 1")
 
 
-def _one_after_another(mode: ReplicateMode) -> ReplicateMode:
+def _one_after_another(mode: ReplicateMode, needed: str, advice: str) -> ReplicateMode:
     if mode == "stacked":
-        raise UsageError(
-            "replicates are stacked on items in memory, and these stay on disk: leave --replicate-mode out, or give "
-            "more --memory"
-        )
+        raise UsageError(f"replicates are stacked on {needed}: leave --replicate-mode out, or {advice}")
     return "sequential"
 
 
-def _note_streaming(items: Streamable, settings: TrainSettings, on_note: Callable[[str], None]) -> None:
+def _note_streaming(job: Job, items: Streamable, settings: TrainSettings, on_note: Callable[[str], None]) -> None:
     blocks = items.blocks
     on_note(
         f"the items would take {gibibytes(4 * items.inputs.item_size * len(items.inputs))} of memory, more than "
         f"--memory allows: they are streamed from disk in shuffled blocks of {blocks.block:,}, and batches are drawn "
         f"from {blocks.pool:,} at a time"
     )
-    n_held, wanted = n_held_out(items, settings)
+    n_held, wanted = n_held_out(job, items, settings)
     if not wanted:
         on_note("no items are held out, and not all fit into memory: the final figures are over a sample of them")
+    elif n_held < wanted and job.groups is not None:
+        on_note(f"of {wanted:,} held-out items, {n_held:,} are measured on: they must fit into a quarter of --memory")
     elif n_held < wanted:
         on_note(
             f"{n_held:,} items are held out and not {wanted:,} (--validation {settings.validation:g}): they must fit "

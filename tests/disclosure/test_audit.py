@@ -171,6 +171,8 @@ def test_people_are_the_unit_where_it_is_said_whose_items_are(images: np.ndarray
 
     assert (found.n_groups, found.n_held_out_groups, found.origins[0].verdict) == (70, 70, "no item found")
     assert {each.unit for each in found.attacks} == {"group"}
+    mixed = audit(points, images[:700], ("averaged", 60), held_out=images[700:1400], groups=people[:700])
+    assert ({each.unit for each in mixed.attacks}, mixed.n_groups, mixed.n_held_out_groups) == ({"item"}, 70, None)
     assert (few.attacks, few.n_held_out_groups, few.origins[0].verdict) == ((), 10, "not judged")
     assert "groups" in next(each.reason for each in found.findings if each.attack == "rare features")
 

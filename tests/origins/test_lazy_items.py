@@ -9,17 +9,17 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from rosetta.errors import UsageError
-from rosetta.origins import averaged, crowds, decoded, moments
+from rosetta.origins import averaged, covariance, crowds, decoded
 from rosetta.origins import draws as draws_module
 from rosetta.origins.crowds import clusters_of
 from rosetta.origins.draws import boundary, draws
 from tests.disclosure.lazy import Twin, read_in_small_blocks
-from tests.origins.test_origins import RECIPE, _make, _sender
+from tests.origins.test_origins import OPEN, RECIPE, _make, _sender
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    read_in_small_blocks(monkeypatch, averaged, crowds, decoded, moments, boundary)
+    read_in_small_blocks(monkeypatch, averaged, covariance, crowds, decoded, boundary)
 
 
 @pytest.mark.parametrize("name", ["averaged", "mixed", "decoded", "moments"])
@@ -30,7 +30,7 @@ def test_points_are_the_same_of_items_on_disk_and_in_memory(name: str):
     recipes = [RECIPE] if name != "decoded" else [replace(RECIPE, draw=draw, residuals=True) for draw in draws]
 
     for recipe in recipes:
-        in_memory, on_disk = (_make(each, name, 60, recipe=recipe) for each in (sender, replace(sender, **twins)))
+        in_memory, on_disk = (_make(each, name, 40, recipe=recipe) for each in (sender, replace(sender, **twins)))
         np.testing.assert_array_equal(on_disk.inputs, in_memory.inputs)
         assert on_disk.figures == in_memory.figures
 
@@ -62,8 +62,10 @@ def test_small_clusters_are_filled_up_as_by_sorting_all_items(monkeypatch: pytes
                 sizes[cluster] += 1
                 expected[item] = cluster
 
-    crowds._fill_up(labels, Twin(latents), centres, 20)
+    seats = labels.copy()
+    crowds._fill_up(labels, np.arange(300), seats, Twin(latents), centres, 20)
 
+    np.testing.assert_array_equal(seats, expected)
     np.testing.assert_array_equal(labels, expected)
 
 
@@ -71,21 +73,26 @@ def test_neighbourhoods_of_many_items_are_made_of_some(monkeypatch: pytest.Monke
     monkeypatch.setattr(averaged, "NEIGHBOURS", 160)
     sender = replace(_sender(500), latents=Twin(_sender(500).latents), inputs=Twin(_sender(500).inputs))
 
-    made = _make(sender, "averaged", 150)
+    made = _make(sender, "averaged", 150, recipe=OPEN)
 
     assert made.figures == {"members": 5, "crowds": "neighbourhoods"}
     assert max(sender.latents.read) == 160
 
 
-def test_the_moments_of_very_many_features_are_those_of_some_items(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(moments, "LARGEST_COVARIANCE", 8)
-    sender = replace(_sender(3000, noise=0.5), inputs=Twin(_sender(3000, noise=0.5).inputs))
+def test_the_directions_of_very_many_features_are_those_of_some_items(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(covariance, "LARGEST_COVARIANCE", 8)
+    monkeypatch.setattr(covariance, "SAMPLED", 900)
+    monkeypatch.setattr(covariance, "UNITS_A_NUMBER", 1000)
+    monkeypatch.setattr(covariance, "MOST_DIRECTIONS", 3)
+    items = _sender(3000, noise=0.02).inputs
+    sender = replace(_sender(3000), inputs=Twin(items))
 
     points = _make(sender, "moments", 5000).inputs
 
-    assert max(sender.inputs.read) < 100
-    np.testing.assert_allclose(points.mean(axis=0), sender.inputs.array.mean(axis=0), atol=0.01)
-    assert np.linalg.matrix_rank(points.reshape(5000, 12) - points.mean(axis=0).ravel(), tol=1e-2) <= 8
+    assert max(sender.inputs.read) == 900
+    np.testing.assert_allclose(points.mean(axis=0), items.mean(axis=0), atol=0.01)
+    of_points, of_items = (np.cov(each.reshape(len(each), 12).T) for each in (points, items))
+    np.testing.assert_allclose(of_points, of_items, atol=1e-3)  # three directions hold nearly all of it
 
 
 def test_a_model_without_standard_deviations_cannot_be_drawn_around():

@@ -6,6 +6,7 @@ import getpass
 import re
 import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,12 +98,50 @@ def test_neither_path_nor_user_nor_host_is_in_the_file(lab: Lab):
 
 def test_the_same_seed_makes_the_same_pairs_whoever_signs_them(lab: Lab, tmp_path: Path):
     for name, seed, creator in (("a", 1, "Alice"), ("b", 1, "Bob"), ("c", 2, "Alice")):
-        rosetta.distill(lab.run, lab.train, tmp_path / f"{name}.h5", seed=seed, **{**SIGNED, "creators": [creator]})
+        rosetta.distill(
+            lab.run,
+            lab.train,
+            tmp_path / f"{name}.h5",
+            seed=seed,
+            reproducible=True,
+            **{**SIGNED, "creators": [creator]},
+        )
 
     a, b, c = (rosetta.Bundle.open(tmp_path / f"{name}.h5") for name in "abc")
 
     assert a.content_id == b.content_id != c.content_id
     assert a.bundle_id != b.bundle_id
+
+
+def test_draws_are_secret_unless_they_are_to_be_reproducible(lab: Lab, tmp_path: Path):
+    notes: list[str] = []
+    for name, more in (("a", {}), ("b", {}), ("c", {"reproducible": True})):
+        rosetta.distill(lab.run, lab.train, tmp_path / f"{name}.h5", seed=1, on_note=notes.append, **more, **SIGNED)
+
+    a, b, _ = (rosetta.Bundle.open(tmp_path / f"{name}.h5") for name in "abc")
+
+    assert not _rows(a.inputs) & _rows(b.inputs)
+    assert sum(note.startswith("--reproducible: whoever guesses the seed") for note in notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"origin": "mixed"}, "--origin mixed is not allowed under --privacy standard: a mixture of a few items"),
+        ({"draw": "jitter"}, "--draw jitter is not allowed under --privacy standard"),
+        ({"origin": "observed", "privacy": "strict"}, "which --privacy strict does not let out"),
+        ({"observed_checks": 4, "privacy": "strict"}, "which --privacy strict does not let out"),
+        ({"origin": "averaged", "pairs": 90, "checks": 0}, "90 averaged points of 10 items each need 900 items"),
+    ],
+)
+def test_what_tells_of_single_items_is_refused_unless_they_may_be_known(
+    lab: Lab, tmp_path: Path, options: dict[str, Any], words: str
+):
+    with pytest.raises((UsageError, SelectionError), match=words):
+        rosetta.distill(lab.run, lab.train, tmp_path / "b.h5", **SIGNED, **options)
+    assert not list(tmp_path.iterdir())
+    rosetta.distill(lab.run, lab.train, tmp_path / "b.h5", **SIGNED, **options | {"privacy": "open"})
+    assert (tmp_path / "b.h5").exists()
 
 
 def test_two_bundles_of_one_run_are_of_one_space(lab: Lab):
@@ -254,8 +293,9 @@ def test_a_bundle_takes_points_of_every_origin_at_once(grey: tuple[Path, np.ndar
     public = np.rint(read_items(lab.bob)[:40] * 255).astype(np.uint8)
 
     report = rosetta.distill(
-        run, items, tmp_path / "b.h5", origin=EVERY, points_from=public, checks=20, observed_checks=4, **SIGNED
-    )
+        run, items, tmp_path / "b.h5", origin=EVERY, points_from=public, checks=20, observed_checks=4, privacy="open",
+        **SIGNED,
+    )  # fmt: skip
 
     bundle = rosetta.Bundle.open(tmp_path / "b.h5")
     stretches = [(o.origin, o.n_pairs) for o in bundle.manifest.content.origins]
@@ -295,7 +335,7 @@ def test_eight_bit_items_make_a_bundle_in_eight_bits_with_the_latents_of_exactly
 
 
 def test_points_that_are_not_items_can_be_rounded_to_eight_bits(lab: Lab, tmp_path: Path):
-    rosetta.distill(lab.run, lab.train, tmp_path / "b.h5", origin="mixed", pairs=50, store="uint8", **SIGNED)
+    rosetta.distill(lab.run, lab.train, tmp_path / "b.h5", origin="moments", pairs=50, store="uint8", **SIGNED)
 
     bundle = rosetta.Bundle.open(tmp_path / "b.h5")
 
@@ -329,8 +369,8 @@ def _policy(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("clause", "options", "words"),
     [
-        ('origins = ["decoded", "averaged"]', {"origin": "mixed"}, "origins"),
-        ("min_members = 5", {"origin": "mixed"}, "min_members = 5"),
+        ('origins = ["decoded", "averaged"]', {"origin": "moments"}, "origins"),
+        ("min_members = 5", {"origin": "mixed", "privacy": "open"}, "min_members = 5"),
         ("min_nearest_ratio = 0.5", {"origin": "observed"}, "min_nearest_ratio = 0.5"),
         ("max_membership_advantage = 0.5", {"origin": "decoded"}, "held-out"),
         ("max_epsilon = 2.0", {"origin": "moments"}, "max_epsilon = 2"),
@@ -413,8 +453,9 @@ def test_no_item_is_behind_an_averaged_anchor_and_an_averaged_check(lab: Lab, tm
     items[np.arange(60), np.arange(60) // 8, np.arange(60) % 8] = 1.0  # every item has a pixel of its own
 
     rosetta.distill(
-        lab.run, items, tmp_path / "b.h5", origin="averaged", pairs=8, checks=4, members=3, store="float32", **SIGNED
-    )
+        lab.run, items, tmp_path / "b.h5", origin="averaged", pairs=8, checks=4, members=3, store="float32",
+        privacy="open", **SIGNED,
+    )  # fmt: skip
 
     bundle = rosetta.Bundle.open(tmp_path / "b.h5")
     behind = (bundle.inputs.reshape(12, 64)[:, :60] > 0).sum(axis=0)

@@ -148,7 +148,7 @@ def test_a_receiver_trains_in_the_space_of_anothers_model(
     kind: str, shop: Shop, tmp_path: Path, request: pytest.FixtureRequest
 ):
     model = request.getfixturevalue(kind)
-    origin = "decoded" if kind == "pythae" else "mixed"
+    origin = "decoded" if kind == "pythae" else "moments"
     rosetta.distill(model, shop.data, tmp_path / "b.h5", origin=origin, pairs=300, checks=32, **SIGNED)
 
     rosetta.train(

@@ -28,7 +28,7 @@ from rosetta.verbs.points import encoding, keeping, opened
 
 N_ITEMS, N_FEATURES = 3000, 12
 SIGNED: dict[str, Any] = {"license": "CC0-1.0", "title": "Curve", "creators": ["Alice"]}
-FEW: dict[str, Any] = SIGNED | {"pairs": 24, "checks": 8}
+FEW: dict[str, Any] = SIGNED | {"pairs": 24, "checks": 8, "reproducible": True}
 TINY = 64 * 2**-20  # GiB: 64 KiB, less than half of the items
 
 
@@ -70,7 +70,7 @@ def _distilled(folder: Path, output: Path, **more: Any) -> str:
         {"origin": "averaged"},
         {"origin": "decoded"},
         {"origin": "moments"},
-        {"origin": "mixed"},
+        {"origin": "mixed", "privacy": "open"},
         {"pairs": "auto", "stratify": "density"},
         {"select": "gmm", "policy": "excluded_rows = [3, 500, 2999]"},
     ],

@@ -24,7 +24,7 @@ def _written(folder: Path, text: str) -> Path:
 
 def _audit(
     origin: str = "decoded", ratio: float = 0.8, members: int | None = None, auc: float | None = None,
-    caught: float | None = 0.02, n_groups: int | None = None,
+    caught: float | None = 0.02, n_groups: int | None = None, unit: str = "item",
 ) -> DisclosureAudit:  # fmt: skip
     found = OriginAudit(
         origin=origin, n_points=64, n_copies=0, n_near_copies=0, nearest_ratio_min=ratio, nearest_ratio_median=1.0,
@@ -33,7 +33,7 @@ def _audit(
     attacks = () if auc is None else tuple(
         AttackResult(
             attack=name, knows="bundle", n_members=700, n_outsiders=100, auc=area, low=area - 0.05, high=area + 0.05,
-            p_value=0.1, caught_at_1_percent=caught, is_ceiling=name == "ceiling",
+            p_value=0.1, caught_at_1_percent=caught, is_ceiling=name == "ceiling", unit=unit,
         )
         for name, area in (("nearest point", 0.5), ("subspace", auc), ("ceiling", 0.95))
     )  # fmt: skip
@@ -194,7 +194,12 @@ def test_a_bundle_that_keeps_every_clause_may_leave():
     words = BUNDLE | {"origins": ["averaged"], "epsilon": 3.0}
 
     check_promises(policy, members={"averaged": 10}, **words)
-    assert violations(policy, audit=_audit("averaged", ratio=0.5, members=10, auc=0.54, n_groups=30), **words) == ()
+    assert (
+        violations(
+            policy, audit=_audit("averaged", ratio=0.5, members=10, auc=0.54, n_groups=30, unit="group"), **words
+        )
+        == ()
+    )
 
 
 def test_every_broken_clause_is_told_at_once():

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from rosetta.arrays import Floats, LazyArray
-from rosetta.origins.moments import covariance_of, mean_of, root_of
+from rosetta.origins.covariance import covariance_of, mean_of, root_of
 from rosetta.registry import Registry
 
 # (latents and, if there are any, their standard deviations, both (n_items, n_dims), random numbers) → number of points

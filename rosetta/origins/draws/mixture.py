@@ -14,6 +14,7 @@ from rosetta.origins.draws import draws
 
 SIZES = (1, 2, 4, 8, 16, 32)
 FITTED = 20_000  # items that the mixture is fitted to, at most
+ITEMS_A_COMPONENT, ITEMS_A_DIMENSION = 50, 10  # fewer would be told of by a component of their own
 
 
 @draws.register("mixture")
@@ -22,7 +23,7 @@ def mixture(latents: LazyArray, latents_sd: LazyArray | None, rng: np.random.Gen
     sample = latents[rng.permutation(len(latents))[:FITTED]].astype(np.float64)
     fitted = []
     for size in SIZES:
-        if size * (latents.shape[1] + 1) > len(sample) // 2 and size > 1:
+        if size * max(ITEMS_A_COMPONENT, ITEMS_A_DIMENSION * latents.shape[1]) > len(sample) and size > 1:
             break
         found = GaussianMixture(size, reg_covar=1e-6, random_state=int(rng.integers(2**31)))
         with warnings.catch_warnings():

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rosetta.arrays import Array, Derived, Floats, LazyArray
 from rosetta.bundle import Bundle
-from rosetta.errors import IncompatibleError, UsageError
-from rosetta.sources import as_source, read_array
-from rosetta.verbs.matching import Features, some
+from rosetta.errors import IncompatibleError
+from rosetta.selection.strata import label_texts
+from rosetta.sources import as_source
+from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import open_model
-from rosetta.verbs.prepare import Told, expected_in, prepare_within
+from rosetta.verbs.points.labels import labels_of
+from rosetta.verbs.policies import Membership
+from rosetta.verbs.prepare import expected_in, prepare_within
+
+HELD_OUT_GROUPS = "--held-out-groups"
 
 
 @dataclass(frozen=True)
@@ -54,41 +58,41 @@ def open_sender_model(
 
 
 def read_private(
-    bundle: Bundle, data: Any, model: SenderModel | None, *, groups: str | None, option: str, features: Features,
-    budget: int,
-) -> AuditItems:  # fmt: skip
-    """Return items as the bundle's encoder sees them, with latents if there is a model.
+    bundle: Bundle, data: Any, model: SenderModel | None, members: Membership, *, features: Features, budget: int
+) -> AuditItems:
+    """Return the private items as the bundle's encoder sees them, with latents if there is a model.
 
     Parameters
     ----------
-    groups : str, optional
-        A column of the data or a source that says whose each item is.
-    option : str
-        What `groups` is called in messages.
+    members : Membership
+        Finds out whose each item is when the data is opened, and which of them a policy leaves.
     """
-    items = prepare_within(budget, data, expected_in(bundle), features=features, preprocess=None)
-    n_dims = bundle.manifest.content.space.n_dims
-    return AuditItems(
-        items.inputs,
-        None if model is None else Derived(items.inputs, model.encode, n_dims),
-        None if groups is None else _owners(groups, items.told, len(items.inputs), option, str(as_source(data))),
+    items = prepare_within(
+        budget, data, expected_in(bundle), features=features, preprocess=None, fitted_to=members.included
     )
+    groups = members.groups
+    owners = None if groups is None else np.array(groups.names)[groups.codes]
+    return _items(bundle, items.inputs, model, owners)
 
 
-def _owners(spec: str, told: Told, n_items: int, option: str, source: str) -> Array:
-    """Return whose each item is, as text, shape (n_items,)."""
-    if spec in told.columns:
-        labels = told.columns[spec]()
-    elif "::" in spec or Path(spec).is_file():
-        labels = read_array(spec)
-    else:
-        there = f"its columns are {some(list(told.columns))}" if told.columns else f"{source} has no columns"
-        raise UsageError(f"{option} {spec}: expected a column of the data or a source of labels; {there}")
-    if labels.shape != (n_items,):
-        raise IncompatibleError(
-            f"{option} {spec} has labels of shape {labels.shape}, but one for each of {n_items:,} items is needed"
-        )
-    return np.asarray(labels.astype(str))
+def read_held_out(
+    bundle: Bundle, data: Any, model: SenderModel | None, *, groups: str | None, features: Features, budget: int
+) -> AuditItems:
+    """Return the held-out items; `groups` is a column of them, or a source, that says whose each is."""
+    items = prepare_within(budget, data, expected_in(bundle), features=features, preprocess=None)
+    owners = None
+    if groups is not None:
+        labels = labels_of(
+            HELD_OUT_GROUPS, groups, items.told.columns, len(items.inputs), source=str(as_source(data)),
+            expected="a column of the held-out items or a source of labels",
+        )  # fmt: skip
+        owners = label_texts(labels)
+    return _items(bundle, items.inputs, model, owners)
+
+
+def _items(bundle: Bundle, inputs: LazyArray, model: SenderModel | None, owners: Array | None) -> AuditItems:
+    n_dims = bundle.manifest.content.space.n_dims
+    return AuditItems(inputs, None if model is None else Derived(inputs, model.encode, n_dims), owners)
 
 
 def as_codes(owners: Array | None, others: Array | None) -> tuple[Array | None, Array | None]:

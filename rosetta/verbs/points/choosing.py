@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rosetta.arrays import Array, Floats, LazyArray
-from rosetta.errors import IncompatibleError, UsageError
 from rosetta.schemas.distill import DistillSettings, Growth, StratumCount
 from rosetta.selection import select
 from rosetta.selection.growing import grow
 from rosetta.selection.strata import by_density, by_label
-from rosetta.sources import read_array
-from rosetta.verbs.matching import some
+from rosetta.verbs.points.draws import STRATA, Draws
+from rosetta.verbs.points.labels import labels_of
 from rosetta.verbs.prepare import Told
 
 if TYPE_CHECKING:
@@ -49,21 +47,12 @@ def strata_of(
     if wanted is None:
         return None
     if wanted == DENSITY:
-        codes = by_density(latents, np.random.default_rng([settings.seed, 5]))
+        codes = by_density(latents, Draws.of(settings).generator(STRATA))
         return Strata(codes, tuple(f"density layer {number}" for number in range(int(codes.max()) + 1)))
-    if wanted in told.columns:
-        labels = told.columns[wanted]()
-    elif "::" in wanted or Path(wanted).is_file():
-        labels = read_array(wanted)
-    else:
-        there = f"its columns are {some(list(told.columns))}" if told.columns else f"{source} has no columns"
-        raise UsageError(
-            f"--stratify {wanted}: expected {DENSITY}, a column of the data or a source of labels; {there}"
-        )
-    if labels.shape != (n_all,):
-        raise IncompatibleError(
-            f"--stratify {wanted} has shape {labels.shape}, but one label for each of the {n_all:,} items is needed"
-        )
+    labels = labels_of(
+        "--stratify", wanted, told.columns, n_all, source=source,
+        expected=f"{DENSITY}, a column of the data or a source of labels",
+    )  # fmt: skip
     codes, names = by_label(labels[rows])
     return Strata(codes, tuple(map(str, names)))
 
@@ -105,7 +94,7 @@ def grown(opened: Opened, settings: DistillSettings) -> tuple[DistillSettings, t
     n_items = len(opened.sender.latents)
     n_left = max(min(n_items // FEWEST_EACH, n_items - settings.checks - settings.observed_checks), 1)
     n_pairs, tried = grow(
-        opened.sender.latents, np.random.default_rng([settings.seed, 0]), method=settings.select or METHOD,
+        opened.sender.latents, Draws.of(settings).generator(0), method=settings.select or METHOD,
         smallest=min(FEWEST, n_left), largest=min(MOST, n_left),
         strata=None if opened.chooser.strata is None else opened.chooser.strata.codes,
     )  # fmt: skip

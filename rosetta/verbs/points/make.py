@@ -12,13 +12,16 @@ import numpy as np
 from rosetta.arrays import Array, picked
 from rosetta.errors import SelectionError
 from rosetta.origins import Figures, Recipe, Sender, origins
+from rosetta.origins.bounds import Clipped, common_bounds
 from rosetta.schemas.audit import PrivacyAccount
 from rosetta.schemas.distill import DistillSettings, OriginCount, PointFigures
 from rosetta.schemas.manifest import OriginName
+from rosetta.verbs.points.draws import BOUNDS, DIVISION, Draws
 from rosetta.verbs.points.plan import Portion
 from rosetta.verbs.points.private import private_origins
 
 ANCHORS, CHECKS = 0, 1
+AS_THEY_ARE = ("observed", "public")  # origins whose points are not made, but chosen
 _WHAT = ("anchors", "check pairs, made after the anchors")
 
 
@@ -51,23 +54,27 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
     recipe = Recipe(
         settings.members, settings.mix, settings.draw, settings.residuals, settings.reencoding_limit, settings.privacy
     )
-    makers, accounts = private_origins(sender, portions, settings)
+    draws = Draws.of(settings)
+    makers, accounts = private_origins(sender, portions, settings, draws)
+    shared = sender if makers else within_bounds(sender, portions, settings, draws)
     points, stretches, rows = sender.inputs[:0], [], []
     figures: dict[str, Figures] = {}
     for role in (ANCHORS, CHECKS):  # random numbers of their own for each
         for place, portion in enumerate(portions):
             if not (wanted := portion.n_checks if role else portion.n_anchors):
                 continue
-            rng = np.random.default_rng([settings.seed, role, place] if place else [settings.seed, role])
-            given = sender
+            rng = draws.generator(role, place)
+            given = sender if portion.origin in AS_THEY_ARE else shared
             if (make := makers.get(portion.origin)) is None:
                 make = origins.get(portion.origin)
-                given = _items_for(role, sender, portion, settings.seed)
+                given = _items_for(role, given, portion, draws)
             try:
                 made = make(given, wanted, rng, points, recipe)
             except SelectionError as error:
-                shared = "" if given is sender else " The items are divided between anchors and check pairs"
-                raise SelectionError(f"{_WHAT[role]}, {portion.origin}: {error}.{shared}") from error
+                unit = "items" if sender.groups is None else "groups"
+                divided = len(given.inputs) < len(sender.inputs)
+                more = f" The {unit} are divided between anchors and check pairs" if divided else ""
+                raise SelectionError(f"{_WHAT[role]}, {portion.origin}: {error}.{more}") from error
             points = np.concatenate([points, made.inputs])
             stretches.append((portion.origin, wanted))
             rows.append(made.rows)
@@ -83,16 +90,34 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
     )
 
 
-def _items_for(role: int, sender: Sender, portion: Portion, seed: int) -> Sender:
-    """Return the sender with its items for a role: no averaged item is behind both an anchor and a check."""
+def within_bounds(sender: Sender, portions: Sequence[Portion], settings: DistillSettings, draws: Draws) -> Sender:
+    """Return the sender with its items within the bounds that enough of them share; all as it is, if it is open."""
+    if settings.privacy == "open" or all(each.origin in AS_THEY_ARE for each in portions):
+        return sender
+    bounds = common_bounds(sender.inputs, sender.groups, draws.generator(BOUNDS))
+    inputs = Clipped(sender.inputs, bounds)
+    return replace(sender, inputs=inputs[:] if isinstance(sender.inputs, np.ndarray) else inputs, bounds=bounds)
+
+
+def _items_for(role: int, sender: Sender, portion: Portion, draws: Draws) -> Sender:
+    """Return the sender with its items for a role: no averaged item, or group, is behind both an anchor and a check."""
     if portion.origin != "averaged" or not portion.n_checks or not portion.n_anchors:
         return sender
-    n_items = len(sender.inputs)
-    order = np.random.default_rng([seed, 4]).permutation(n_items)
-    n_first = round(n_items * portion.n_anchors / (portion.n_anchors + portion.n_checks))
-    rows = np.sort(order[n_first:] if role else order[:n_first])
+    n_units = len(sender.inputs) if sender.groups is None else int(sender.groups.max()) + 1
+    order = draws.generator(DIVISION).permutation(n_units)
+    n_first = round(n_units * portion.n_anchors / (portion.n_anchors + portion.n_checks))
+    return _part_of(sender, order[n_first:] if role else order[:n_first])
+
+
+def _part_of(sender: Sender, units: Array) -> Sender:
+    """Return the sender with some of its items, or with all items of some of its groups."""
+    rows, groups = np.sort(units), None
+    if sender.groups is not None:
+        rows = np.flatnonzero(np.isin(sender.groups, units))
+        groups = np.unique(sender.groups[rows], return_inverse=True)[1]
     sds = None if sender.latents_sd is None else picked(sender.latents_sd, rows)
-    return replace(sender, inputs=picked(sender.inputs, rows), latents=picked(sender.latents, rows), latents_sd=sds)
+    inputs, latents = picked(sender.inputs, rows), picked(sender.latents, rows)
+    return replace(sender, inputs=inputs, latents=latents, latents_sd=sds, groups=groups)
 
 
 def _joined(first: Figures, second: Figures) -> Figures:

@@ -26,9 +26,10 @@ from rosetta.verbs.opening import expected_by
 from rosetta.verbs.points.choosing import METHOD, Chooser, strata_of
 from rosetta.verbs.points.encoding import OnRows, encode_all, encoded, job_of, shard_rows
 from rosetta.verbs.points.given import given_latents
+from rosetta.verbs.points.groups import GroupCodes
 from rosetta.verbs.points.keeping import digest_of, kept_latents
 from rosetta.verbs.points.make import Points
-from rosetta.verbs.policies import included_rows
+from rosetta.verbs.policies import Membership
 from rosetta.verbs.prepare import Expected, Prepared, Streamable, prepare_within, value_range
 
 MARKED = 64  # inputs that go into the mark of a distillation
@@ -65,6 +66,8 @@ class Opened:
     held_out: Array | None
     held_out_latents: Floats | None
     chooser: Chooser  # also knows what was sampled, and the strata
+    groups: GroupCodes | None = None  # of every item, as `private`
+    notes: tuple[str, ...] = ()  # for the user
 
     @property
     def steps(self) -> Fitted:
@@ -94,14 +97,24 @@ def open_sender(
     """Read the items, embed them, and leave out those that the policy excludes; what was kept on disk goes after."""
     expected = expected_by(model) if model is not None else Expected("the bundle", None, None, None, None)
     with ExitStack() as held:
-        items = prepare_within(asked.budget, asked.data, expected, features=asked.features, preprocess=asked.preprocess)
+        members = Membership(policy or Policy(), settings.groups, str(as_source(asked.data)))
+        items = prepare_within(
+            asked.budget, asked.data, expected, features=asked.features, preprocess=asked.preprocess,
+            fitted_to=members.included,
+        )  # fmt: skip
         held.callback(items.close)
+        rows = np.arange(len(items.inputs)) if items.kept is None else items.kept
+
+        def of_rows(array: LazyArray) -> LazyArray:
+            return picked(array, rows) if members.n_excluded else array
+
+        inputs = of_rows(items.inputs)  # of what is excluded, nothing is seen but by the audit
         n_all = 0
         if model is not None:  # before all are read
-            n_all = check_encoder(model, items.inputs[:PROBED], n_items=len(items.inputs))
-            check_decoder(model, items.inputs[:PROBED])
+            n_all = check_encoder(model, inputs[:PROBED], n_items=len(inputs))
+            check_decoder(model, inputs[:PROBED])
         span = (model.value_range if model is not None else None) or value_range(items.facts)
-        stored = _stored_range(items.inputs, span, settings)
+        stored = _stored_range(inputs, span, settings)
         expected = Expected(expected.holder, items.inputs.shape[1:], items.told.steps, items.told.feature_names, span)
         shared = _matched("--points-from", asked.points_from, expected, asked)
         others = _matched("--held-out", asked.held_out, expected, asked)
@@ -112,18 +125,12 @@ def open_sender(
         else:
             latents, sds = held.enter_context(_embedded(output, asked, model, n_all, items, expected, on_rows))
         n_dims = (model.space_dims if model is not None else None) or latents.shape[1]
-        rows = included_rows(policy or Policy(), len(latents))
-        every = len(rows) == len(latents)
-
-        def of_rows(array: LazyArray) -> LazyArray:
-            return array if every else picked(array, rows)
-
         strata = strata_of(
             settings, items.told, rows, len(latents), latents=of_rows(latents), source=str(as_source(asked.data))
         )
         chooser = Chooser(settings.select or METHOD, strata)
         sender = Sender(
-            inputs=of_rows(items.inputs),
+            inputs=inputs,
             latents=of_rows(latents),
             latents_sd=None if sds is None else of_rows(sds),
             value_range=span,
@@ -132,12 +139,32 @@ def open_sender(
             select=chooser,
             store=rounding(stored),
             public=shared,
+            groups=None if members.groups is None else members.groups.of_rows(rows),
         )
         yield Opened(
             model, items, sender, n_dims, stored, items.inputs, latents, others,
             None if others is None or model is None else encoded(model, others, what="held-out row").means[:, :n_dims],
-            chooser,
+            chooser, members.groups, _notes(members, model),
         )  # fmt: skip
+
+
+def _notes(members: Membership, model: Adapted | None) -> tuple[str, ...]:
+    """Return what the user should know of groups and of what is excluded."""
+    notes = () if members.groups is None else members.groups.notes
+    if not members.n_excluded or model is None:
+        return notes
+    told = f"{members.n_excluded:,} items are excluded by the policy, and no point is made from them"
+    if model.n_left_out == members.n_excluded:
+        return (*notes, f"{told}; the run's record says that as many were left out of its training")
+    if model.n_left_out is None:
+        advice = "whether the model was trained on them is not known here: if it was, train it again without them"
+    else:
+        advice = (
+            "the run's own constants and range were fitted when it was trained. If the excluded items were in that "
+            "training, train again without them: rosetta train --policy policy.toml"
+            + ("" if members.spec is None else f" --groups {members.spec}")
+        )
+    return (*notes, f"{told}; {advice}")
 
 
 @contextmanager

@@ -28,6 +28,13 @@ _BELONGS: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 
 
+# what tells of single items, and is for those whose items may be told of
+_OPEN_ONLY: Mapping[str, str] = {
+    "mixed": "a mixture of a few items can be taken apart again: take --origin decoded or averaged",
+    "jitter": "each point would be near the reconstruction of one item: take another --draw, such as moments",
+}
+
+
 @dataclass(frozen=True)
 class Portion:
     """The points of one origin."""
@@ -85,6 +92,7 @@ def portions_of(settings: DistillSettings) -> tuple[Portion, ...]:
     if settings.observed_checks:
         portions.append(Portion("observed", 0, settings.observed_checks))
     _check_options(settings, counts)
+    _check_privacy(settings, counts)
     return tuple(portions)
 
 
@@ -95,6 +103,24 @@ def _read(text: str, pairs: int | None) -> tuple[str, int]:
     if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MOST_POINTS:
         raise UsageError(f"--origin {text}: write NAME, or NAME=N with N from 1 to {MOST_POINTS:,}")
     return name, int(number)
+
+
+def _check_privacy(settings: DistillSettings, names: Mapping[str, int]) -> None:
+    """Refuse points that tell of single items where the sender has not said that they may."""
+    if settings.privacy == "open":
+        return
+    for name in (*names, settings.draw):
+        if name in _OPEN_ONLY:
+            option = "--draw" if name == settings.draw else "--origin"
+            raise UsageError(
+                f"{option} {name} is not allowed under --privacy {settings.privacy}: {_OPEN_ONLY[name]}. If your items "
+                "may be known to those who get the bundle, add --privacy open"
+            )
+    if settings.privacy == "strict" and ("observed" in names or settings.observed_checks):
+        raise UsageError(
+            "observed points are items of your data, which --privacy strict does not let out: take --origin decoded or "
+            "averaged, or add --privacy standard"
+        )
 
 
 def _check_options(settings: DistillSettings, names: Sequence[str] | Mapping[str, int]) -> None:

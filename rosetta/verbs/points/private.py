@@ -12,6 +12,7 @@ from rosetta.errors import SelectionError
 from rosetta.origins import Made, Origin, Recipe, Sender, draw_points
 from rosetta.schemas.audit import PrivacyAccount
 from rosetta.schemas.distill import DistillSettings
+from rosetta.verbs.points.draws import CELLS, Draws
 from rosetta.verbs.points.plan import Portion
 
 SURE = 2.0  # standard deviations of the noise on a count, above the members that are asked for
@@ -19,7 +20,7 @@ CELLS_A_POINT = 3  # cells of the space for each point wanted: many turn out to 
 
 
 def private_origins(
-    sender: Sender, portions: Sequence[Portion], settings: DistillSettings
+    sender: Sender, portions: Sequence[Portion], settings: DistillSettings, draws: Draws
 ) -> tuple[Mapping[str, Origin], tuple[PrivacyAccount, ...]]:
     """Return what makes the points of each origin from noisy statistics, and what it spends; none without --dp-epsilon.
 
@@ -30,7 +31,7 @@ def private_origins(
         return {}, ()
     makers, accounts = {}, []
     for number, portion in enumerate(portions):
-        rng = np.random.default_rng([settings.seed, 3, number])
+        rng = draws.generator(CELLS, number)
         maker, account = _RELEASES[portion.origin](
             sender, portion, settings, rng, settings.dp_epsilon / len(portions), settings.dp_delta / len(portions)
         )
@@ -46,7 +47,13 @@ def _moments(
 
     low, high = sender.value_range
     released = private_moments(
-        flat(sender.inputs[:]), low=low, high=high, epsilon=epsilon, delta=delta, norm_bound=settings.dp_norm
+        flat(sender.inputs[:]),
+        low=low,
+        high=high,
+        epsilon=epsilon,
+        delta=delta,
+        norm_bound=settings.dp_norm,
+        groups=sender.groups,
     )
     values, vectors = np.linalg.eigh(released.covariance)
     factor = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
@@ -76,13 +83,14 @@ def _averaged(
     low, high = sender.value_range
     released = private_means(
         flat(sender.inputs[:]), cells, n_cells=n_cells, low=low, high=high, epsilon=epsilon, delta=delta,
-        norm_bound=settings.dp_norm, least=settings.members,
+        norm_bound=settings.dp_norm, least=settings.members, groups=sender.groups,
     )  # fmt: skip
     least = settings.members + SURE * released.account.noise_sds["counts"]
     if (n_large := int((released.counts >= least).sum())) < n_points:
+        unit = "items" if sender.groups is None else "groups"
         raise SelectionError(
             f"{n_points} averaged points were asked for, but of {n_cells} cells of the space only {n_large} have "
-            f"surely at least {settings.members} items (noisy counts from {least:.1f} on): ask for fewer --pairs and "
+            f"surely at least {settings.members} {unit} (noisy counts from {least:.1f} on): ask for fewer --pairs and "
             "--checks, fewer --members, or a larger --dp-epsilon. The noise was drawn, so this try has spent its budget"
         )
     largest = np.argsort(-released.counts, kind="stable")[:n_points]

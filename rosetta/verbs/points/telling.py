@@ -60,10 +60,13 @@ def note_points(points: Points, opened: Opened, on_note: Callable[[str], None]) 
                 "points, and somebody may subtract one from another. Ask for fewer points, so that each has its own"
             )
     for account in points.accounts:
-        if account.delta >= 1 / len(opened.sender.inputs):
+        n_units, unit = len(opened.sender.inputs), "items"
+        if opened.sender.groups is not None:
+            n_units, unit = int(opened.sender.groups.max()) + 1, "groups"
+        if account.delta >= 1 / n_units:
             on_note(
-                f"delta {account.delta:g} is not below 1 / {len(opened.sender.inputs)}, the number of items: it would "
-                "allow to give one of them away"
+                f"delta {account.delta:g} is not below 1 / {n_units}, the number of {unit}: it would allow to give one "
+                "of them away"
             )
     low, high = opened.sender.value_range
     if points.accounts and (low, high) != (0.0, 1.0):

@@ -130,8 +130,11 @@ def _figures(policy: Policy, origins: Sequence[str], audit: DisclosureAudit, *, 
     if policy.min_nearest_ratio is not None:
         yield from _too_near(policy.min_nearest_ratio, audit.origins)
     yield from _attacked(policy, [each for each in audit.attacks if not each.is_ceiling])
-    if policy.require_groups and audit.n_groups is None:
-        yield "require_groups = true: the audit's unit is the row; say whose each item is (--groups)"
+    if policy.require_groups and (audit.n_groups is None or any(each.unit == "item" for each in audit.attacks)):
+        yield (
+            "require_groups = true: the audit's unit is the row; say whose each item is (--groups), and each held-out "
+            "item (--held-out-groups)"
+        )
 
 
 def _attacked(policy: Policy, attacks: Sequence[AttackResult]) -> Iterator[str]:

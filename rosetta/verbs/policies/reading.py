@@ -19,6 +19,7 @@ from rosetta.errors import IncompatibleError, SourceError, UsageError
 from rosetta.files import read_small
 from rosetta.schemas.audit import PolicyMark
 from rosetta.schemas.policy import Policy
+from rosetta.verbs.points.groups import GroupCodes
 from rosetta.verbs.words import parse_licence
 
 LARGEST = 1 << 26  # bytes of a policy: several million excluded rows
@@ -58,37 +59,60 @@ def load_policy(path: str | PathLike[str]) -> Policy:
     return policy
 
 
-def policy_mark(policy: Policy) -> PolicyMark:
+def policy_mark(policy: Policy, groups: GroupCodes | None = None) -> PolicyMark:
     """Return what a bundle says of its policy: the digest of its clauses, and how many rows it excludes.
 
-    The digest is the sha256 of the policy without `excluded_rows`, as RFC 8785 JSON without the clauses that are not
-    given. Row numbers would tell something of the data, and so could a digest of them.
+    The digest is the sha256 of the policy without `excluded_rows` and `excluded_groups`, as RFC 8785 JSON without the
+    clauses that are not given. Row numbers and names would tell something of the data, and so could a digest of them.
     """
-    clauses = policy.model_dump(mode="json", exclude={"excluded_rows"}, exclude_none=True)
+    clauses = policy.model_dump(mode="json", exclude={"excluded_rows", "excluded_groups"}, exclude_none=True)
     digest = hashlib.sha256(rfc8785.dumps(clauses)).hexdigest()
-    return PolicyMark(sha256=digest, n_excluded_rows=len(set(policy.excluded_rows)))
+    return PolicyMark(sha256=digest, n_excluded_rows=len(_excluded_rows(policy, groups)))
 
 
-def included_rows(policy: Policy, n_items: int) -> Array:
+def included_rows(policy: Policy, n_items: int, groups: GroupCodes | None = None) -> Array:
     """Return the numbers of the rows that points may be made from, in order, shape (n_rows,).
+
+    Parameters
+    ----------
+    n_items : int
+        Rows of the data.
+    groups : GroupCodes, optional
+        Whose each of them is: needed where the policy excludes groups.
 
     Raises
     ------
+    UsageError
+        If the policy excludes groups, and nothing says whose each item is.
     IncompatibleError
-        If the policy excludes a row that there is not, or leaves fewer than two.
+        If the policy excludes a row or group that there is not, or leaves fewer than two rows.
     """
-    excluded = np.unique(np.array(policy.excluded_rows, dtype=np.int64))
-    if len(excluded) and excluded[-1] >= n_items:
+    given = np.array(policy.excluded_rows, dtype=np.int64)
+    if len(given) and given.max() >= n_items:
         raise IncompatibleError(
-            f"the policy excludes row {excluded[-1]}, but the data has {n_items} rows, 0 to {n_items - 1}: "
+            f"the policy excludes row {given.max()}, but the data has {n_items} rows, 0 to {n_items - 1}: "
             "it was written for other data, or counts from 1"
         )
+    excluded = _excluded_rows(policy, groups)
     rows = np.setdiff1d(np.arange(n_items), excluded, assume_unique=True)
     if len(rows) < 2:
         raise IncompatibleError(
             f"the policy excludes {len(excluded)} of {n_items} rows: at least two must be left to make points from"
         )
     return rows
+
+
+def _excluded_rows(policy: Policy, groups: GroupCodes | None) -> Array:
+    """Return the numbers of excluded rows, and of all rows of excluded groups, each once, in order."""
+    rows = np.unique(np.array(policy.excluded_rows, dtype=np.int64))
+    if not policy.excluded_groups:
+        return rows
+    if groups is None:
+        raise UsageError(
+            f"the policy excludes {len(set(policy.excluded_groups))} groups by name (excluded_groups), and nothing "
+            "says whose each item is: pass --groups COLUMN, a column of the data, or a source such as file.npz::donor"
+        )
+    return np.union1d(rows, groups.rows_of(policy.excluded_groups))
 
 
 def _unknown(key: str) -> str:

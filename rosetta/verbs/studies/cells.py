@@ -80,7 +80,10 @@ def bundle_name(cell: StudyCell) -> str:
 
 def points_of(cell: StudyCell) -> dict[str, Any]:
     """Return the cell's points as settings of a distillation; no check pairs, which would be points as well."""
-    ways = {"draw": cell.draw, "mix": cell.mix, "residuals": cell.residuals if cell.origin == "decoded" else None}
+    ways = {
+        "draw": cell.draw, "mix": cell.mix, "residuals": cell.residuals if cell.origin == "decoded" else None,
+        "privacy": "open" if cell.origin == "mixed" or cell.draw == "jitter" else None,  # these tell of single items
+    }  # fmt: skip
     return {"origin": cell.origin, "pairs": cell.points, "checks": 0} | {k: v for k, v in ways.items() if v is not None}
 
 

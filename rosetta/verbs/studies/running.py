@@ -64,7 +64,7 @@ def _make_bundle(bench: Bench, cell: StudyCell, *, device: str) -> BundleFigures
     points = points_of(cell) | ({"points_from": split.public} if cell.origin == "public" else {})
     report = distill(
         bench.sender, split.sender, path, held_out=split.sender_held_out, device=device, force=True,
-        **points, **WORDS,
+        reproducible=True, **points, **WORDS,
     )  # fmt: skip
     figures = BundleFigures(n_bytes=path.stat().st_size, audit=report.audit)
     write_document(figures_of(path), figures)

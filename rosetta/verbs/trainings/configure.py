@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rosetta import preprocessing
@@ -12,6 +14,7 @@ from rosetta.models import OPTIONS, architectures, options_of
 from rosetta.models.factory import load_factory
 from rosetta.models.likelihoods import Likelihood
 from rosetta.schemas.run import RunConfig, TrainSettings
+from rosetta.sources import Rows
 from rosetta.verbs.matching import Features
 from rosetta.verbs.prepare import Expected, Prepared, Streamable, prepare_within, tolerated, value_range
 from rosetta.verbs.trainings.streaming import Facts, gibibytes
@@ -59,14 +62,21 @@ def _option(name: str) -> str:
 
 
 def prepare_items(
-    data: str | Array, bundles: list[Bundle], features: Features, settings: TrainSettings, *, budget: int
+    data: str | Array,
+    bundles: list[Bundle],
+    features: Features,
+    settings: TrainSettings,
+    *,
+    budget: int,
+    only: Callable[[Rows], Array] | None = None,
 ) -> Prepared | Streamable:
     """Return the inputs of `data`, in the bundles' space if there are any, or raise IncompatibleError.
 
-    They are in memory if they take no more than `budget` bytes there.
+    They are in memory if they take no more than `budget` bytes there. `only` gives the numbers of the rows that are
+    trained on or held out, as if the data had no others.
     """
     expected = _expected_by(bundles, settings) if bundles else None
-    items = prepare_within(budget, data, expected, features=features, preprocess=settings.preprocess)
+    items = prepare_within(budget, data, expected, features=features, preprocess=settings.preprocess, only=only)
     if isinstance(items, Streamable) and items.blocks.pool < settings.batch_size:
         batch = 4 * items.inputs.item_size * settings.batch_size
         raise UsageError(
@@ -170,13 +180,31 @@ def check_inputs(likelihood: Likelihood, facts: Facts, settings: TrainSettings) 
         )
 
 
-def split_items(n_items: int, settings: TrainSettings) -> tuple[Array, Array]:
-    """Return sorted row numbers: held out, to train on."""
-    order = np.random.default_rng(settings.seed).permutation(n_items)
+def split_items(n_items: int, settings: TrainSettings, groups: Array | None = None) -> tuple[Array, Array]:
+    """Return sorted row numbers: held out, to train on.
+
+    With groups, int from 0 without gaps, shape (n_items,), these are held out whole, in an order of chance, until there
+    are as many of their items as were to be held out, or as near to that as can be. At least one is, and one is not.
+    """
     n_held_out = round(settings.validation * n_items)
-    if n_items - n_held_out < 2:
+    rng = np.random.default_rng(settings.seed)
+    if groups is None:
+        order = rng.permutation(n_items)
+        held_out, rest = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
+    else:
+        sizes = np.bincount(groups)
+        if n_held_out and len(sizes) < 2:
+            raise UsageError(
+                "all items are of one group, so none can be held out: leave --groups out, or --validation 0"
+            )
+        order = rng.permutation(len(sizes))
+        n_groups = 0
+        if n_held_out:
+            n_groups = int(np.abs(np.cumsum(sizes[order])[:-1] - n_held_out).argmin()) + 1
+        is_held_out = np.isin(groups, order[:n_groups])
+        held_out, rest = np.flatnonzero(is_held_out), np.flatnonzero(~is_held_out)
+    if len(rest) < 2:
         raise UsageError(
-            f"--validation {settings.validation:g} of {n_items} items leaves {n_items - n_held_out} to train on: "
-            "hold out fewer"
+            f"--validation {settings.validation:g} of {n_items} items leaves {len(rest)} to train on: hold out fewer"
         )
-    return np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
+    return held_out, rest

@@ -25,11 +25,14 @@ from rosetta.objectives.balance import Anchors, Balance
 from rosetta.objectives.elbo import AnchoredELBO
 from rosetta.objectives.held import HeldWeight
 from rosetta.objectives.pairs import AnchorPool
+from rosetta.schemas.policy import Policy
 from rosetta.schemas.run import RunConfig, TrainSettings
 from rosetta.schemas.signature import SignedBy
+from rosetta.sources import as_source
 from rosetta.verbs.matching import Features
+from rosetta.verbs.policies import Membership
 from rosetta.verbs.prepare import Prepared, Streamable
-from rosetta.verbs.trainings.configure import check_inputs, configure, prepare_items, refuse_idle_settings
+from rosetta.verbs.trainings.configure import check_inputs, configure, prepare_items, refuse_idle_settings, split_items
 from rosetta.verbs.trainings.streaming import memory_budget
 from rosetta.verbs.validate import open_valid
 from rosetta.verbs.verify import signers_of, trust_if_any
@@ -50,6 +53,14 @@ class Job:
     step_arrays: dict[str, Array]
     device: torch.device
     start: Checkpoint | None
+    groups: Array | None = None  # whose each item is, int from 0, shape (n_items,): held out or trained on as a whole
+    n_excluded: int = 0  # items that a policy left out
+    notes: tuple[str, ...] = ()  # of both, for the user
+
+    @property
+    def n_groups(self) -> int | None:
+        """How many groups are held out or trained on as a whole; None where items are."""
+        return None if self.groups is None else int(self.groups.max()) + 1
 
     def settings_with(self, changes: dict[str, Any]) -> TrainSettings:
         """Return the settings of one model: those of the job, resolved, with its own."""
@@ -82,11 +93,14 @@ def make_job(
     trust_file: str | PathLike[str] | None,
     memory_gib: float | None = None,
     n_processes: int = 1,
+    policy: Policy | None = None,
+    groups: str | None = None,
 ) -> Job:
     """Check everything that can be checked before any work is done, or raise what is wrong.
 
     Items that take more than `memory_gib` of memory stay on disk; by default, more than half of this machine's,
-    which `n_processes` share.
+    which `n_processes` share. What `policy` excludes is left out before anything is fitted; `groups` says whose each
+    item is.
     """
     device = resolve_device(settings.device)
     budget = memory_budget(memory_gib, device, n_processes=n_processes)
@@ -99,11 +113,37 @@ def make_job(
     start = None if start_from is None else load_run(Path(start_from), code=code)
     bundles = tuple(open_valid(path) for path in paths)
     signers = tuple(signers_of(path, bundle, trust) for path, bundle in zip(paths, bundles, strict=True))
-    items = prepare_items(data, list(bundles), features, settings, budget=budget)
+    members = Membership(policy or Policy(), groups, str(as_source(data)))
+    chosen = members.included if policy is not None or groups is not None else None
+    items = prepare_items(data, list(bundles), features, settings, budget=budget, only=chosen)
     config, step_arrays = configure(items, list(bundles), settings)
-    job = Job(config.settings, bundles, signers, items, config, step_arrays, device, start)
+    codes = None if members.groups is None else members.groups.of_rows(members.rows)
+    job = Job(
+        config.settings, bundles, signers, items, config, step_arrays, device, start, codes, members.n_excluded,
+        _notes(members, settings, has_policy=policy is not None),
+    )  # fmt: skip
     check_inputs(new_model(job, config.settings).likelihood, items.facts, settings)
     return job
+
+
+def _notes(members: Membership, settings: TrainSettings, *, has_policy: bool) -> tuple[str, ...]:
+    """Return what the user should know of what is excluded and of groups."""
+    excluded = []
+    if members.n_excluded:
+        excluded.append(f"{members.n_excluded:,} items are left out of the training by the policy")
+    elif has_policy:
+        excluded.append(
+            "the policy excludes no items, and its other clauses are about bundles: it changes nothing here"
+        )
+    if members.groups is None:
+        return tuple(excluded)
+    notes = (*excluded, *members.groups.notes)
+    if not settings.validation:
+        return (*notes, "no items are held out, so --groups changes nothing")
+    codes = members.groups.of_rows(members.rows)
+    held_out = split_items(len(codes), settings, codes)[0]
+    n_groups, n_all = len(np.unique(codes[held_out])), int(codes.max()) + 1
+    return (*notes, f"{n_groups:,} of {n_all:,} groups are held out: {len(held_out):,} of {len(codes):,} items")
 
 
 def new_model(job: Job, settings: TrainSettings) -> VAE:
@@ -155,18 +195,22 @@ def anchors_of(pool: AnchorPool | None, each: Sequence[TrainSettings]) -> Anchor
 
 
 def fingerprint(job: Job) -> str:
-    """Return a digest of the inputs' shape and of rows spread over them, to know the data again.
+    """Return a digest of the inputs' shape, of rows spread over them and of groups, to know the data again.
 
     With items that stay on disk it says how they are read, which makes the order of a training.
     """
     if isinstance(job.items, Streamable):
         stream, blocks = job.items.inputs, job.items.blocks
         digest = hashlib.sha256(f"{stream.shape} {job.items.told.raw_dtype} ".encode())
+        if job.groups is not None:
+            digest.update(job.groups.tobytes())
         for row in np.unique(np.linspace(0, len(stream) - 1, FINGERPRINT_READS).astype(int)):
             digest.update(stream.read(row, row + 1).tobytes())
         return f"{digest.hexdigest()[:12]}… in blocks of {blocks.block:,} of {blocks.pool:,} rows (--memory)"
     inputs = job.items.inputs
     digest = hashlib.sha256(f"{inputs.shape} {job.items.told.raw_dtype} ".encode())
+    if job.groups is not None:
+        digest.update(job.groups.tobytes())
     for row in np.unique(np.linspace(0, len(inputs) - 1, FINGERPRINT_ROWS).astype(int)):
         digest.update(np.ascontiguousarray(inputs[row]).tobytes())
     return digest.hexdigest()

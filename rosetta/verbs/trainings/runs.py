@@ -206,11 +206,11 @@ def report_of(job: Job, runs: RunSet, folder: Path) -> RunSetReport:
     """Return what is reported of several runs."""
     items = job.items
     n_items = len(items.inputs)
-    n_held = n_held_out(items, job.settings)[0] if isinstance(items, Streamable) else None
+    n_held = n_held_out(job, items, job.settings)[0] if isinstance(items, Streamable) else None
     return RunSetReport(
         run=str(folder),
         n_items=n_items,
-        n_validation=len(split_items(n_items, job.settings)[0]) if n_held is None else n_held,
+        n_validation=len(split_items(n_items, job.settings, job.groups)[0]) if n_held is None else n_held,
         anchors=tuple(
             AnchorSource(content_id=b.content_id, n_pairs=int(b.is_anchor.sum()), signed_by=who)
             for b, who in zip(job.bundles, job.signers, strict=True)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rosetta.arrays import Array
 from rosetta.schemas.run import TrainSettings
 from rosetta.training.items import InMemory, Items, Streamed
 from rosetta.training.loop import Training
@@ -25,7 +26,7 @@ def split_job(job: Job, each: Sequence[TrainSettings]) -> tuple[Items, HeldOut]:
         (settings,) = each  # models that train side by side would each need a pool of rows of their own
         return _split_stream(job, job.items, settings)
     inputs = torch.from_numpy(job.items.inputs).to(job.device)
-    splits = [split_items(len(inputs), settings) for settings in each]
+    splits = [split_items(len(inputs), settings, job.groups) for settings in each]
     counts = bool(len(splits[0][0]))
     n_measured = len(splits[0][0]) or SAMPLE
     measured = [torch.from_numpy((held_out if counts else rest)[:n_measured]) for held_out, rest in splits]
@@ -47,20 +48,35 @@ def final_items(training: Training) -> HeldOut:
     return HeldOut(items.inputs, items.rows, noise.expand(*items.rows.shape, items.n_dims), counts=False)
 
 
-def n_held_out(items: Streamable, settings: TrainSettings) -> tuple[int, int]:
-    """Return how many items on disk are held out, and how many were to be: those must fit into memory."""
-    wanted = round(settings.validation * len(items.inputs))
+def n_held_out(job: Job, items: Streamable, settings: TrainSettings) -> tuple[int, int]:
+    """Return how many items on disk are measured on, and how many were to be held out: those must fit into memory."""
+    wanted = len(_held_out_groups(job, settings)) if job.groups is not None else (
+        round(settings.validation * len(items.inputs))
+    )  # fmt: skip
     return min(wanted, max(items.blocks.held_out, 1)), wanted
 
 
+def _held_out_groups(job: Job, settings: TrainSettings) -> Array:
+    """Return the numbers of all rows of the groups that are held out."""
+    return split_items(len(job.items.inputs), settings, job.groups)[0]
+
+
 def _split_stream(job: Job, items: Streamable, settings: TrainSettings) -> tuple[Streamed, HeldOut]:
-    """Hold out the rows that would be in memory too, or as many of them as there is room for."""
-    n_all, n_kept = len(items.inputs), n_held_out(items, settings)[0]
-    order = np.random.default_rng(settings.seed).permutation(n_all)
-    measured = np.sort(order[: n_kept or min(SAMPLE, max(items.blocks.held_out, 1))])
-    del order  # larger than all else that is kept for each row
+    """Hold out the rows that would be in memory too, or as many of them as there is room for.
+
+    Groups are held out whole, and measured on by as many of their rows as there is room for.
+    """
+    n_all, n_kept = len(items.inputs), n_held_out(job, items, settings)[0]
     is_held_out = np.zeros(n_all, dtype=bool)
-    is_held_out[measured[:n_kept]] = True
+    if job.groups is None or not n_kept:
+        order = np.random.default_rng(settings.seed).permutation(n_all)
+        measured = np.sort(order[: n_kept or min(SAMPLE, max(items.blocks.held_out, 1))])
+        del order  # larger than all else that is kept for each row
+        is_held_out[measured[:n_kept]] = True
+    else:
+        held = _held_out_groups(job, settings)
+        is_held_out[held] = True
+        measured = np.sort(np.random.default_rng([settings.seed, 1]).permutation(held)[:n_kept])
     blocks = items.blocks
     inputs = torch.from_numpy(items.inputs.picked(measured, blocks.block)).to(job.device)
     rows = torch.arange(len(inputs), device=job.device)

@@ -1,0 +1,147 @@
+"""What somebody can solve for who has the points, knows this code, and even repeats the random numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.metrics import roc_auc_score
+
+from rosetta.origins import Sender, origins
+from rosetta.origins.bounds import Clipped, common_bounds
+from rosetta.origins.covariance import n_directions, normal_like
+from tests.origins.test_origins import RECIPE, _select
+
+DIGITS = np.random.default_rng(0).permutation(load_digits().images.astype(np.float32).reshape(-1, 64) / 16)
+MEMBERS, OUTSIDERS = DIGITS[:897], DIGITS[897:]
+MEAN = OUTSIDERS.mean(axis=0)
+BASIS = np.linalg.svd(OUTSIDERS - MEAN, full_matrices=False)[2][:6]  # of a model that has learned no member by heart
+N_POINTS = 2000
+
+
+def _encode(inputs: np.ndarray) -> np.ndarray:
+    return np.asarray((inputs - MEAN) @ BASIS.T)
+
+
+def _decode(latents: np.ndarray) -> np.ndarray:
+    return (MEAN + latents @ BASIS).astype(np.float32)
+
+
+def _points(name: str, items: np.ndarray, seed: int, value_range: tuple[float, float] = (-9.0, 9.0)) -> np.ndarray:
+    sender = Sender(
+        inputs=items, latents=_encode(items), latents_sd=None, value_range=value_range, encode=_encode, decode=_decode,
+        select=_select, store=lambda x: x,
+    )  # fmt: skip
+    recipe = replace(RECIPE, residuals=True, reencoding_limit=99.0, privacy="open")  # so that few items will do
+    return origins.get(name)(sender, N_POINTS, np.random.default_rng(seed), items[:0], recipe).inputs
+
+
+def _row_by_row(items: np.ndarray, seed: int) -> np.ndarray:
+    """Points as they must not be made: normal numbers times the matrix of items, row by row."""
+    centred = items - items.mean(axis=0)
+    noise = np.random.default_rng(seed).standard_normal((N_POINTS, len(items)), dtype=np.float32)
+    return items.mean(axis=0) + noise @ (centred / np.sqrt(len(items)))
+
+
+def _solved(points: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Return the rows F and the mean m of points = m + noise F, by least squares: shape (1 + n_noises, 64)."""
+    design = np.column_stack([np.ones(len(points)), noise])
+    return np.linalg.lstsq(design, points, rcond=None)[0]
+
+
+def _share_found(rows: np.ndarray, items: np.ndarray) -> float:
+    """Return the share of items that one of the solved rows is, up to its length."""
+    centred = items - items.mean(axis=0)
+    cosines = (centred / np.linalg.norm(centred, axis=1, keepdims=True)) @ (
+        rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    ).T
+    return float((np.abs(cosines).max(axis=1) > 0.95).mean())
+
+
+def _told_apart(points: np.ndarray, n_items: int) -> float:
+    """Return how well members are told from others by what is outside of the points' main directions: an AUC."""
+    centre = points.mean(axis=0)
+    directions = np.linalg.svd(points - centre, full_matrices=False)[2]
+    found = []
+    for rank in range(4, 64, 4):
+        along = directions[:rank]
+        rests = [
+            np.linalg.norm(x - centre - (x - centre) @ along.T @ along, axis=1)
+            for x in (MEMBERS[:n_items], OUTSIDERS[:500])
+        ]
+        truth = np.repeat([1, 0], [n_items, 500])
+        found.append(roc_auc_score(truth, -np.concatenate(rests)))
+    return max(found)
+
+
+def test_the_attacks_find_everybody_where_noise_multiplies_items_row_by_row():
+    items = MEMBERS[:50]
+
+    points = _row_by_row(items, seed=7)
+
+    noise = np.random.default_rng(7).standard_normal((N_POINTS, 50), dtype=np.float32)
+    assert _share_found(_solved(points, noise)[1:], items) == 1
+    assert _told_apart(points, 50) > 0.99
+
+
+@pytest.mark.parametrize("n_items", [20, 50, 300, 897])
+@pytest.mark.parametrize("name", ["moments", "decoded"])
+def test_repeated_noise_gives_no_item(name: str, n_items: int):
+    items = MEMBERS[:n_items]
+
+    points = _points(name, items, seed=7)
+
+    rng = np.random.default_rng(7)  # the attacker has the seed, and draws as the code does
+    if name == "decoded":
+        rng.permutation(n_items)
+    if n_items == 50:  # the one direction of fewer items than numbers is found by a randomised method
+        rng.integers(2**31)
+    if name == "decoded":
+        latents = rng.standard_normal((N_POINTS, 6)).astype(np.float32)
+        shares = rng.random((N_POINTS, 1), dtype=np.float32)
+        noise = rng.standard_normal((N_POINTS, n_directions(n_items, 64)), dtype=np.float32)
+        noise = np.column_stack([latents, shares, shares * noise])
+    else:
+        noise = rng.standard_normal((N_POINTS, n_directions(n_items, 64)), dtype=np.float32)
+    rows = _solved(points, noise)
+    assert np.isfinite(rows).all()
+    if name == "moments" and len(rows) > 1:  # the noise was the right one: what is solved for is the factor
+        fitted = normal_like(items, np.random.default_rng(0))
+        np.testing.assert_allclose(rows[1:], fitted.factor, atol=0.05)
+    assert _share_found(rows, items) == 0
+
+
+@pytest.mark.parametrize("n_items", [100, 300, 897])
+@pytest.mark.parametrize("name", ["moments", "decoded"])
+def test_without_the_noise_the_points_main_directions_are_not_the_members(name: str, n_items: int):
+    honest = _told_apart(_points(name, OUTSIDERS[500 : 500 + min(n_items, 400)], seed=7), n_items)
+
+    found = _told_apart(_points(name, MEMBERS[:n_items], seed=7), n_items)
+
+    margin = 0.04 + 2 * np.sqrt((1 / n_items + 1 / 500) / 12)  # two standard deviations of an AUC that tells nothing
+    assert found < max(honest, 0.5) + margin
+
+
+@pytest.mark.parametrize("privacy", ["standard", "open"])
+def test_a_mark_that_few_items_have_is_in_no_point_unless_all_may_be_known(privacy: str):
+    items = MEMBERS.copy()
+    corner = np.isin(np.arange(64), [0, 7, 56])  # where digits are blank
+    items[:, corner] = 0
+    items[:5, corner] = 1
+    bounds = common_bounds(items, None, np.random.default_rng(0))
+    within = items if privacy == "open" else Clipped(items, bounds)[:]
+    sender = Sender(
+        inputs=within, latents=_encode(items), latents_sd=None, value_range=(0.0, 1.0), encode=_encode, decode=_decode,
+        select=_select, store=lambda x: x, bounds=None if privacy == "open" else bounds,
+    )  # fmt: skip
+
+    shown = {}
+    for name in ("moments", "decoded", "averaged"):
+        recipe = replace(RECIPE, residuals=True, reencoding_limit=99.0)
+        points = origins.get(name)(sender, 80, np.random.default_rng(0), items[:0], recipe).inputs
+        shown[name] = float((points[:, corner] > 0.01).all(axis=1).mean())
+
+    assert (shown["moments"] > 0.05) == (shown["averaged"] > 0) == (privacy == "open")
+    assert privacy == "open" or set(shown.values()) == {0.0}
