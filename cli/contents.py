@@ -156,7 +156,10 @@ def _coverage(report: InspectReport) -> Section:
     silhouette = "not stated" if figures.silhouette is None else f"{figures.silhouette:.4g}"
     return _section("How the anchors cover the data", {
         "quantisation": Line(f"{figures.quantisation_error:.4g}", distance),
-        "largest gap": Line(f"{figures.largest_gap:.4g}", "lower is better: of the farthest item"),
+        "largest gap": Line(
+            "not stated" if figures.largest_gap is None else f"{figures.largest_gap:.4g}",
+            "lower is better: of the farthest item",
+        ),
         "largest share": Line(f"{figures.largest_share:.4g}", f"lower is better: of one anchor{least}"),
         "silhouette": Line(silhouette, "higher is better: -1 to 1"),
     })  # fmt: skip
@@ -168,9 +171,11 @@ def _making(words: Provenance) -> Section:
         shorten(t, 60) for t in (model.architecture, model.objective, model.framework)
     )
     elbo = None if model.held_out_elbo is None else f"{model.held_out_elbo:.5g} nats an item"
-    chosen = [shorten(selection.method, 60), settings(selection.settings), f"seed {selection.seed}"]
+    seed = "" if selection.seed is None else f"seed {selection.seed}"
+    chosen = [shorten(selection.method, 60), settings(selection.settings), seed]
+    n_items = "number of items not stated" if words.data.n_items is None else f"{words.data.n_items:,} items"
     return _section("How it was made", {
-        "data": [Line(f"{words.data.n_items:,} items"), *paragraphs(words.data.description)],
+        "data": [Line(n_items), *paragraphs(words.data.description)],
         "model": f"{architecture} {objective}, {model.n_parameters:,} parameters, {framework}",
         "training": settings(model.training),
         "held-out ELBO": elbo and Line(elbo, "higher is better, on like data"),

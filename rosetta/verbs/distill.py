@@ -20,9 +20,9 @@ from rosetta.bundle.levels import to_levels
 from rosetta.bundle.signature.envelope import signature_path
 from rosetta.bundle.writer import make_manifest, write_bundle
 from rosetta.disclosure.audit import audit_points
+from rosetta.disclosure.levels import coarse_audit
 from rosetta.errors import PolicyError
 from rosetta.files import check_output, unfinished
-from rosetta.metrics.coverage import cover, moments
 from rosetta.schemas.audit import Disclosure, DisclosureAudit
 from rosetta.schemas.distill import DistillSettings
 from rosetta.schemas.manifest import Coverage, Manifest, OriginEntry
@@ -35,6 +35,7 @@ from rosetta.verbs.describe import (
     describe_space,
 )
 from rosetta.verbs.matching import Features
+from rosetta.verbs.measured import measure_items
 from rosetta.verbs.opening import BUDGET_GIB, expected_by, notes_on
 from rosetta.verbs.points.asking import check_model, check_policy, check_public, check_words
 from rosetta.verbs.points.choosing import grown, strata_counts
@@ -141,7 +142,8 @@ def distill(
     Notes
     -----
     Check pairs are made as the anchors are, with random numbers of their own, and no input is in both.
-    The manifest holds no path, user or host name, and of the audit aggregate figures only. With ``dp_epsilon``, nothing
+    The manifest holds no path, user or host name, no seed of a draw, and of the audit aggregate figures only. What it
+    says of the items is rounded or left out as ``privacy`` has it; the report is exact, and the sender's own. With ``dp_epsilon``, nothing
     that is computed from the data without noise is written: no moments of the space, no weights,
     coverage, audit or held-out ELBO.
     The noise is the system's own: the seed does not repeat it.
@@ -205,7 +207,7 @@ def _distilled(
     if rules is not None:
         _obey(rules, settings, points, audit)
     disclosure = Disclosure(
-        audit=None if points.accounts else audit,
+        audit=None if points.accounts else coarse_audit(audit, settings.privacy),
         policy=None if rules is None else policy_mark(rules),
         privacy=points.accounts,
     )
@@ -242,6 +244,8 @@ def _obey(policy: Policy, settings: DistillSettings, points: Points, audit: Disc
     broken = violations(
         policy, origins=[each.origin for each in points.counts], terms=settings.terms,
         license=parse_licence(settings.license), audit=audit, epsilon=settings.dp_epsilon,
+        privacy=settings.privacy,
+        reproducible=settings.reproducible,
     )  # fmt: skip
     if broken:
         raise PolicyError("the policy forbids this bundle, so it was not written:\n  - " + "\n  - ".join(broken))
@@ -252,7 +256,6 @@ def _document(
     settings: DistillSettings,
 ) -> tuple[Manifest, dict[str, Array], Coverage | None]:  # fmt: skip
     """Return the manifest, every array of the bundle by path, and how well the anchors cover the items."""
-    covered = None
     arrays: dict[str, Array] = {
         layout.INPUTS: points.inputs if opened.stored_range is None else to_levels(points.inputs, opened.stored_range),
         layout.LATENTS: latents,
@@ -262,16 +265,11 @@ def _document(
     }
     if sds is not None:
         arrays[layout.LATENTS_SD] = sds
-    if not points.accounts:  # all of this is computed from the items, without noise
-        items = opened.space_latents(opened.sender.latents)
-        arrays[layout.WEIGHTS], figures = cover(
-            latents, items, np.random.default_rng([settings.seed, 2]), n_anchors=points.n_anchors
-        )
-        covered = Coverage(**figures)  # type: ignore[arg-type]
-        arrays[layout.SPACE_MEAN], arrays[layout.SPACE_COVARIANCE] = moments(items)
+    measured = measure_items(opened, points, latents, settings)
+    arrays |= measured.arrays
     records, stored = preprocessing.to_records(opened.steps, layout.step_array)
     arrays |= stored
-    model = describe_model(opened, is_private=bool(points.accounts))
+    model = describe_model(opened, settings.privacy, is_private=bool(points.accounts))
     manifest = make_manifest(
         arrays,
         space=describe_space(opened, model, settings),
@@ -279,7 +277,7 @@ def _document(
         preprocessing=records,
         origins=tuple(OriginEntry(origin=name, n_pairs=n) for name, n in points.stretches),
         provenance=describe_provenance(
-            opened, model, settings, coverage=covered, points=points, disclosure=disclosure
+            opened, model, settings, coverage=measured.coverage, points=points, disclosure=disclosure
         ),
     )  # fmt: skip
-    return manifest, arrays, covered
+    return manifest, arrays, measured.coverage
