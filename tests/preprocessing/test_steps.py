@@ -12,6 +12,7 @@ from rosetta import preprocessing
 from rosetta.arrays import Sound
 from rosetta.errors import PreprocessingError, UsageError
 from rosetta.preprocessing import StepKind
+from rosetta.rounding import grid_step
 
 ITEMS = np.random.default_rng(0).integers(0, 256, size=(30, 4, 5)).astype(np.uint8)
 
@@ -27,11 +28,13 @@ def test_scale_brings_the_range_to_zero_and_one():
 def test_standardize_learns_from_the_sender_and_not_from_the_receiver():
     fitted, inputs = preprocessing.fit("standardize", ITEMS)
 
-    assert inputs.mean(axis=0) == pytest.approx(np.zeros((4, 5)), abs=1e-6)
-    assert inputs.std(axis=0) == pytest.approx(np.ones((4, 5)), abs=1e-5)
-    assert preprocessing.apply(fitted, ITEMS[:3] + 1) == pytest.approx(
-        (ITEMS[:3] + 1 - ITEMS.mean(axis=0)) / ITEMS.std(axis=0), abs=1e-5
-    )
+    mean, sd = (fitted[0][1].arrays[name] for name in ("mean", "sd"))
+    exact = ITEMS.mean(axis=0), ITEMS.std(axis=0)
+    assert grid_step(30, 20, finest=1 / 64) == 8  # beyond the coarsest of both
+    assert (np.abs(mean - exact[0]) <= 4 / 2 * 2.0 ** np.round(np.log2(exact[1]))).all()
+    assert (np.abs(np.log2(sd / exact[1])) <= 2 / 2).all()
+    assert inputs == pytest.approx((ITEMS - mean) / sd, abs=1e-5)
+    assert preprocessing.apply(fitted, ITEMS[:3] + 1) == pytest.approx((ITEMS[:3] + 1 - mean) / sd, abs=1e-5)
 
 
 def test_the_order_of_parameters_in_a_file_does_not_matter():
@@ -41,11 +44,11 @@ def test_the_order_of_parameters_in_a_file_does_not_matter():
 
 
 def test_a_feature_that_does_not_vary_is_centred_only():
-    constant = np.full((5, 2), 7.0)
+    constant = np.full((10, 2), 7.1)
 
     _, inputs = preprocessing.fit("standardize", constant)
 
-    assert inputs.tolist() == np.zeros((5, 2)).tolist()
+    assert inputs.tolist() == np.zeros((10, 2)).tolist()
 
 
 def test_steps_follow_each_other_and_come_back_from_their_records():
@@ -211,12 +214,13 @@ def test_constants_fitted_in_blocks_are_those_of_all_items_at_once(n_rows: int):
     )
 
     (_, whole), (_, step) = preprocessing.fit("standardize", items)[0][0], fitted[0]
-    assert step.arrays["mean"] == pytest.approx(items.mean(axis=0), rel=1e-12)
-    assert step.arrays["sd"][:4] == pytest.approx(items.std(axis=0)[:4], rel=1e-7)
-    assert step.arrays["sd"][4] == 1
-    if n_rows == 1000:
-        assert (step.arrays["mean"] == whole.arrays["mean"]).all()
-        assert (step.arrays["sd"] == items.std(axis=0))[:4].all()
+    grid = grid_step(1000, 5, finest=1 / 64)
+    sd = items.std(axis=0)[:4]
+    assert (np.abs(step.arrays["mean"] - items.mean(axis=0))[:4] <= grid / 2 * 2.0 ** np.round(np.log2(sd)) * 1.001).all()
+    assert (np.abs(np.log2(step.arrays["sd"][:4] / sd)) <= grid / 2 * 1.001).all()
+    assert (step.arrays["mean"][4], step.arrays["sd"][4]) == (3, 1)
+    for name in ("mean", "sd"):
+        assert (step.arrays[name] == whole.arrays[name]).all()
 
 
 def test_a_later_step_is_fitted_to_blocks_that_went_through_the_earlier_ones():
