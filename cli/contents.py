@@ -12,10 +12,12 @@ from .words import MAX_PROSE, Line, brief, counted, names, paragraphs, settings,
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
+    from rosetta.schemas.audit import AttackSummary, OriginAudit
     from rosetta.schemas.manifest import Creator, InputDescription, PreprocessingStep, Provenance
     from rosetta.schemas.reports import InspectReport
 
 NONE_STATED = "none stated"
+UNCHECKED = "claimed by the sender, not checked"
 ORIGINS = {
     "observed": "items of the sender's data, which the file discloses",
     "averaged": "means of several items of the sender's data",
@@ -188,31 +190,44 @@ def _making(words: Provenance) -> Section:
 def _audit(found: dict[str, JsonValue]) -> list[Line]:
     """Return what the audit says of each origin, if it is of our form; another's is shown as it is declared."""
     from pydantic import ValidationError
-    from rosetta.schemas.audit import Disclosure
+    from rosetta.schemas.audit import AuditSummary, Disclosure, OriginAudit
 
     try:
         known = Disclosure.model_validate_json(json.dumps(found))
     except ValidationError:
-        return [Line(settings(found))]
-    lines = [
-        Line(
-            f"{each.origin}: {each.verdict}",
-            f"{each.n_copies + each.n_near_copies:,} copies or near copies among {each.n_points:,} points, the nearest "
-            f"at {each.nearest_ratio_min:.2g} typical distances from an item",
-        )
-        for each in (known.audit.origins if known.audit else ())
-    ]
-    lines += [
-        Line(f"membership by {each.attack}", f"advantage {each.advantage:.3f} ({each.low:.3f} to {each.high:.3f})")
-        for each in (known.audit.membership if known.audit else ())
-    ]
+        return [Line(settings(found), UNCHECKED)]
+    lines = []
+    for each in known.audit.origins if known.audit else ():
+        figures = isinstance(each, OriginAudit)
+        lines.append(Line(f"{each.origin}: {each.verdict}", _copies(each) if figures else ""))
+    if isinstance(known.audit, AuditSummary):
+        lines += [Line(f"attack by {each.attack}", _attack(each)) for each in known.audit.attacks]
+    elif known.audit is not None:
+        lines += [
+            Line(f"membership by {each.attack}", f"advantage {each.advantage:.3f} ({each.low:.3f} to {each.high:.3f})")
+            for each in known.audit.membership
+        ]
     lines += [
         Line(f"{each.origin}: differentially private", f"epsilon {each.epsilon:g}, delta {each.delta:g}, inputs only")
         for each in known.privacy
     ]
     if known.policy is not None:
         lines.append(Line(f"policy {known.policy.sha256}", "the sender's, under which it was made"))
-    return lines or [Line("none", "nobody measured what the pairs disclose")]
+    return [Line(UNCHECKED), *lines] if lines else [Line("none", "nobody measured what the pairs disclose")]
+
+
+def _copies(found: OriginAudit) -> str:
+    return (
+        f"{found.n_copies + found.n_near_copies:,} copies or near copies among {found.n_points:,} points, the nearest "
+        f"at {found.nearest_ratio_min:.2g} typical distances from an item"
+    )
+
+
+def _attack(found: AttackSummary) -> str:
+    figures = {
+        "AUC": found.auc, "advantage": found.advantage, "caught at 1 % false positives": found.caught_at_1_percent,
+    }  # fmt: skip
+    return ", ".join(f"{name} {figure:.2g}" for name, figure in figures.items() if figure is not None)
 
 
 def _identity(report: InspectReport) -> Section:

@@ -93,7 +93,7 @@ def test_it_shows_what_a_person_asks(run, lab: Lab):
         "origin         decoded (made by the sender's decoder: not data)\n",
         "inputs         array, 8 × 8, 32-bit floats\n",
         "preprocessing  none (inputs are as recorded)\n",
-        "data           721 items\n",
+        "data           720 items\n",
         "generation     0 (the first model of this space)\n",
         "audit          decoded: ",
         "signature      unsigned (nobody has put a signature to these words: anybody can have written them)\n",

@@ -21,6 +21,7 @@ from rosetta.schemas.audit import PolicyMark
 from rosetta.schemas.policy import Policy
 from rosetta.verbs.words import parse_licence
 
+LATER = ("require_groups", "allow_reproducible")  # clauses that older policies, whose digests stay, do not have
 LARGEST = 1 << 26  # bytes of a policy: several million excluded rows
 
 
@@ -61,10 +62,13 @@ def load_policy(path: str | PathLike[str]) -> Policy:
 def policy_mark(policy: Policy) -> PolicyMark:
     """Return what a bundle says of its policy: the digest of its clauses, and how many rows it excludes.
 
-    The digest is the sha256 of the policy without `excluded_rows`, as RFC 8785 JSON without the clauses that are not
-    given. Row numbers would tell something of the data, and so could a digest of them.
+    The digest is the sha256 of the policy without `excluded_rows` and `excluded_groups`, as RFC 8785 JSON without the
+    clauses that are not given. Row numbers would tell something of the data, and so could a digest of them.
     """
-    clauses = policy.model_dump(mode="json", exclude={"excluded_rows"}, exclude_none=True)
+    clauses = policy.model_dump(mode="json", exclude={"excluded_rows", "excluded_groups"}, exclude_none=True)
+    for name in LATER:
+        if not clauses[name]:
+            del clauses[name]
     digest = hashlib.sha256(rfc8785.dumps(clauses)).hexdigest()
     return PolicyMark(sha256=digest, n_excluded_rows=len(set(policy.excluded_rows)))
 
