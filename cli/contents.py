@@ -198,8 +198,7 @@ def _audit(found: dict[str, JsonValue]) -> list[Line]:
         return [Line(settings(found), UNCHECKED)]
     lines = []
     for each in known.audit.origins if known.audit else ():
-        figures = isinstance(each, OriginAudit)
-        lines.append(Line(f"{each.origin}: {each.verdict}", _copies(each) if figures else ""))
+        lines.append(Line(f"{each.origin}: {each.verdict}", _copies(each) if isinstance(each, OriginAudit) else ""))
     if isinstance(known.audit, AuditSummary):
         lines += [Line(f"attack by {each.attack}", _attack(each)) for each in known.audit.attacks]
     elif known.audit is not None:

@@ -38,7 +38,8 @@ def grid_step(n_items: int, n_numbers: int, *, finest: float, coarsest: float = 
 
 def to_grid(values: npt.ArrayLike, step: npt.ArrayLike) -> Doubles:
     """Return the nearest multiples of `step`, element by element."""
-    rounded: Doubles = np.round(np.asarray(values, np.float64) / step) * step + 0.0  # 0 for −0
+    steps = np.asarray(step, np.float64)
+    rounded: Doubles = np.round(np.asarray(values, np.float64) / steps) * steps + 0.0  # 0 for −0
     return rounded
 
 

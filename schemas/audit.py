@@ -126,7 +126,9 @@ class PrivacyAccount(Record):
 class Disclosure(Record):
     """`provenance.disclosure_audit` of a manifest."""
 
-    audit: AuditSummary | DisclosureAudit | None = None  # absent under differential privacy, whose guarantee its figures would break
+    audit: AuditSummary | DisclosureAudit | None = (
+        None  # absent under differential privacy, whose guarantee its figures would break
+    )
     policy: PolicyMark | None = None
     privacy: tuple[PrivacyAccount, ...] = ()
 

@@ -103,7 +103,8 @@ def test_a_dimension_without_spread_stays_without():
 
 
 @pytest.mark.parametrize(
-    ("n_items", "n_numbers", "step"), [(1000, 1, 1 / 8), (1000, 16, 1 / 4), (1000, 100, 1), (1001, 100, 1), (999, 100, 2)]
+    ("n_items", "n_numbers", "step"),
+    [(1000, 1, 1 / 8), (1000, 16, 1 / 4), (1000, 100, 1), (1001, 100, 1), (999, 100, 2)],
 )
 def test_a_grid_is_ten_times_the_numbers_over_the_items(n_items: int, n_numbers: int, step: float):
     assert grid_step(n_items, n_numbers, finest=1 / 8) == step

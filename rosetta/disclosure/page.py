@@ -128,7 +128,9 @@ def _file(report: AuditReport, manifest: Manifest) -> str:
         "train a model whose results compare. No model is in it.",
         "made by": "; ".join(map(_creator, words.creators)),
         "made on": words.created,
-        "made from": ("items, it does not say how many" if words.data.n_items is None else f"{words.data.n_items:,} items")
+        "made from": (
+            "items, it does not say how many" if words.data.n_items is None else f"{words.data.n_items:,} items"
+        )
         + (f": {words.data.description}" if words.data.description else ""),
         "description": words.description or "none",
         "licence": words.license,

@@ -35,17 +35,17 @@ class Standardize:
 
     @classmethod
     def fit(cls, blocks: Iterable[Array]) -> Standardize:
-        """Learn means and standard deviations from the sender's items, in one pass over blocks of them, and round them.
+        """Learn means and standard deviations from the sender's items, in one pass over blocks, and round them.
 
         Each block's own mean and variance are merged as Chan, Golub & LeVeque (1979) do, "Updating formulae and a
         pairwise algorithm for computing sample variances", so that large means cost no precision.
 
-        Exact constants of two data sets that differ in one item give that item. Rounded ones, on grids of powers of two,
-        hardly ever change for it: the mean's is ten times the numbers in an item over the number of items, in standard
-        deviations, from 1/64 to 4; the standard deviation's is the same in octaves, up to 2. Everything after uses the
-        rounded constants, the sender's own training included. A feature that has one value in all items but nine at the
-        most has that value for its mean, and the largest standard deviation of all, 1 at the least: it would tell of the
-        few.
+        Exact constants of two data sets that differ in one item give that item. Rounded ones, on grids of powers of
+        two, hardly ever change for it: the mean's is ten times the numbers in an item over the number of items, in
+        standard deviations, from 1/64 to 4; the standard deviation's is the same in octaves, up to 2. Everything after
+        uses the rounded constants, the sender's own training included. A feature that has one value in all items but
+        nine at the most has that value for its mean, whatever the nine have, and the largest standard deviation of all
+        features, 1 at the least.
         """
         n_items, mean, variance = 0, np.zeros(()), np.zeros(())
         usual = _Usual()
@@ -104,10 +104,10 @@ def _rounded(mean: Array, sd: Array, usual: _Usual, n_items: int) -> tuple[Array
 
 
 class _Usual:
-    """The value that all items but a few have in a feature, and how many have it; elsewhere some value and a low count.
+    """The value that all items but a few have in a feature, and how many have it; elsewhere any value, a low count.
 
-    Of twice as many items as those few, such a value is the lower median. A feature that the first so many items show to
-    vary is not looked at again.
+    Of twice as many items as those few, such a value is the lower median. A feature that the first so many items
+    show to vary is not looked at again.
     """
 
     def __init__(self) -> None:

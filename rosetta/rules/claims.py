@@ -78,7 +78,9 @@ def nothing_exact_stands_beside_private_points(file: Candidate) -> Iterator[Prob
         *(["an audit"] if "audit" in (words.disclosure_audit or {}) else []),
     ]  # fmt: skip
     if measured:
-        yield Problem(_ACCOUNTS, f"the account does not cover {', '.join(measured)}, computed from the items as they are")
+        yield Problem(
+            _ACCOUNTS, f"the account does not cover {', '.join(measured)}, computed from the items as they are"
+        )
 
 
 @rule("RZ-W217", section="5.3", fix=_ASK, requires=_NUMBERS)
@@ -99,9 +101,13 @@ def accounts_can_be_so(file: Candidate) -> Iterator[Problem]:
                 f"delta is at least {spent:.2g}",
             )
         if n_items and account.delta >= 1 / n_items:
-            yield Problem(where, f"delta {account.delta:g} is not below 1 / {n_items:,}: it would allow to give an item away")
+            yield Problem(
+                where, f"delta {account.delta:g} is not below 1 / {n_items:,}: it would allow to give an item away"
+            )
         if not _within_bound(account, file):
-            yield Problem(where, f"the {account.origin} points lie farther out than the bound {account.norm_bound:g} allows")
+            yield Problem(
+                where, f"the {account.origin} points lie farther out than the bound {account.norm_bound:g} allows"
+            )
 
 
 @rule("RZ-W218", section="5.3", fix=_AGAIN, requires=_NUMBERS)

@@ -136,7 +136,9 @@ def audit(
     if page is not None:
         text = steward_page(
             report, opened.manifest, picture=drawn, policy=None if policy is None else Path(policy).name,
-            privacy=_accounts(opened), notes=notes, claims=claims_of(opened), software=f"Rosetta {versions()['rosetta']}",
+            privacy=_accounts(opened), notes=notes,
+            claims=claims_of(opened),
+            software=f"Rosetta {versions()['rosetta']}",
         )  # fmt: skip
         write_small(Path(page), text.encode())
     for note in notes:

@@ -143,9 +143,9 @@ def distill(
     -----
     Check pairs are made as the anchors are, with random numbers of their own, and no input is in both.
     The manifest holds no path, user or host name, no seed of a draw, and of the audit aggregate figures only. What it
-    says of the items is rounded or left out as ``privacy`` has it; the report is exact, and the sender's own. With ``dp_epsilon``, nothing
-    that is computed from the data without noise is written: no moments of the space, no weights,
-    coverage, audit or held-out ELBO.
+    says of the items is rounded or left out as ``privacy`` has it; the report is exact, and the sender's own.
+    With ``dp_epsilon``, nothing that is computed from the data without noise is written: no moments of the space, no
+    weights, coverage, audit or held-out ELBO.
     The noise is the system's own: the seed does not repeat it.
     """
     chosen = check_settings(DistillSettings, settings)

@@ -1,4 +1,4 @@
-"""What a bundle's file says of all the sender's items: moments of their latents, weights and coverage, as its level has it."""
+"""What a file says of all the sender's items, as its level has it: moments of their latents, weights and coverage."""
 
 from __future__ import annotations
 

@@ -216,7 +216,9 @@ def test_constants_fitted_in_blocks_are_those_of_all_items_at_once(n_rows: int):
     (_, whole), (_, step) = preprocessing.fit("standardize", items)[0][0], fitted[0]
     grid = grid_step(1000, 5, finest=1 / 64)
     sd = items.std(axis=0)[:4]
-    assert (np.abs(step.arrays["mean"] - items.mean(axis=0))[:4] <= grid / 2 * 2.0 ** np.round(np.log2(sd)) * 1.001).all()
+    assert (
+        np.abs(step.arrays["mean"] - items.mean(axis=0))[:4] <= grid / 2 * 2.0 ** np.round(np.log2(sd)) * 1.001
+    ).all()
     assert (np.abs(np.log2(step.arrays["sd"][:4] / sd)) <= grid / 2 * 1.001).all()
     assert (step.arrays["mean"][4], step.arrays["sd"][4]) == (3, 1)
     for name in ("mean", "sd"):

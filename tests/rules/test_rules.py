@@ -314,10 +314,13 @@ EXACT = {layout.SPACE_MEAN: np.array([0.1, 0.2, 0.3]), layout.SPACE_COVARIANCE: 
 
 # more ways to break a rule
 VARIANTS: tuple[tuple[str, Trigger], ...] = (
-    ("RZ-W214", _from_manifest(
-        origins=(OriginEntry(origin="moments", n_pairs=N_PAIRS),),
-        selection=Selection(method="moments", settings={"reproducible": True}),
-    )),
+    (
+        "RZ-W214",
+        _from_manifest(
+            origins=(OriginEntry(origin="moments", n_pairs=N_PAIRS),),
+            selection=Selection(method="moments", settings={"reproducible": True}),
+        ),
+    ),
     ("RZ-W215", _private(_account("decoded"), origins=("decoded",))),
     ("RZ-W215", _private(_account("observed"), origins=("observed",))),
     ("RZ-W215", _private(_account(), _account("averaged"))),
@@ -332,15 +335,21 @@ VARIANTS: tuple[tuple[str, Trigger], ...] = (
     ("RZ-W217", _private(_account(noise_sds={"sum": 40.0, "squares": 13.0, "products": 0.1}))),
     ("RZ-W217", _private(_account(norm_bound=0.01, noise_sds={"sum": 40.0, "squares": 0.01, "products": 0.01}))),
     ("RZ-W217", _private(_account("averaged", epsilon=0.1), origins=("averaged",))),
-    ("RZ-W217", _private(
-        _account("averaged", norm_bound=1e-3, noise_sds={"sums": 1e-3, "counts": 1.0}, epsilon=30.0),
-        origins=("averaged",),
-    )),
+    (
+        "RZ-W217",
+        _private(
+            _account("averaged", norm_bound=1e-3, noise_sds={"sums": 1e-3, "counts": 1.0}, epsilon=30.0),
+            origins=("averaged",),
+        ),
+    ),
     ("RZ-W218", _levelled("standard", created="2026-01-02T03:04:05Z")),
     ("RZ-W218", _levelled("standard", EXACT)),
-    ("RZ-W218", _levelled("standard", selection=Selection(
-        method="kmeans", settings={"privacy": "standard"}, coverage=COVERAGE
-    ))),
+    (
+        "RZ-W218",
+        _levelled(
+            "standard", selection=Selection(method="kmeans", settings={"privacy": "standard"}, coverage=COVERAGE)
+        ),
+    ),
     ("RZ-W218", _levelled("standard", model=builders.provenance().model.model_copy(update={"training": {"seed": 0}}))),
     ("RZ-W218", _levelled("strict", data=DataDescription(n_items=720))),
     ("RZ-W218", _levelled("strict", {**EXACT, layout.SPACE_MEAN: np.zeros(3)})),

@@ -91,8 +91,10 @@ def test_what_nobody_can_check_is_shown_as_a_claim(tmp_path: Path):
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "What the sender claims" in page
     for words in (
-        "at the level open", "At least 38 items are behind each of its points of the origin averaged",
-        "a policy with the digest aaaaaaaaaaaa", "a summary of the sender&#x27;s own audit: averaged: no item found",
+        "at the level open",
+        "At least 38 items are behind each of its points of the origin averaged",
+        "a policy with the digest aaaaaaaaaaaa",
+        "a summary of the sender&#x27;s own audit: averaged: no item found",
     ):
         assert words in page
     assert all(claim.endswith("(claimed by the sender, not checked)") for claim in claims)

@@ -99,8 +99,8 @@ def test_two_bundles_of_one_data_set_give_a_withdrawn_item_away_only_if_they_are
 
 
 @pytest.mark.parametrize(("least", "level", "is_kept"), [
-    ("strict", "strict", True), ("strict", "standard", False), ("standard", "open", False), ("standard", "strict", True),
-    ("open", "open", True),
+    ("strict", "strict", True), ("strict", "standard", False), ("standard", "open", False),
+    ("standard", "strict", True), ("open", "open", True),
 ])  # fmt: skip
 def test_a_policy_refuses_a_less_careful_level_before_any_work_and_in_an_audit(
     lab: Lab, bundles: dict[str, Path], tmp_path: Path, least: str, level: PrivacyLevel, is_kept: bool
@@ -111,7 +111,7 @@ def test_a_policy_refuses_a_less_careful_level_before_any_work_and_in_an_audit(
     report = rosetta.audit(bundles[f"{level}-decoded"], lab.train, policy=policy)
 
     assert report.violations == (
-        () if is_kept else (f"min_privacy = \"{least}\": the bundle's level is {level} (--privacy)",)
+        () if is_kept else (f'min_privacy = "{least}": the bundle\'s level is {level} (--privacy)',)
     )
     if not is_kept:
         with pytest.raises(PolicyError, match="nothing was done:\n  - min_privacy"):
