@@ -23,9 +23,11 @@ from rosetta.disclosure.nearest import Nearest, nearest_items
 from rosetta.disclosure.page import steward_page
 from rosetta.errors import IncompatibleError
 from rosetta.files import check_output, shown, write_small
+from rosetta.rounding import coarse_count
 from rosetta.schemas.audit import AuditReport, Disclosure, DisclosureAudit, PrivacyAccount
 from rosetta.schemas.policy import Policy
 from rosetta.sources import Rows, as_source
+from rosetta.verbs.claims import claims_of, false_claims, is_reproducible, level_of
 from rosetta.verbs.closest import can_draw, closest_pairs
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import BUDGET_GIB, open_model
@@ -142,7 +144,9 @@ def audit(
     if page is not None:
         text = steward_page(
             report, opened.manifest, picture=drawn, policy=None if policy is None else Path(policy).name,
-            privacy=_accounts(opened), notes=notes, software=f"Rosetta {versions()['rosetta']}",
+            privacy=_accounts(opened), notes=notes,
+            claims=claims_of(opened),
+            software=f"Rosetta {versions()['rosetta']}",
         )  # fmt: skip
         write_small(Path(page), text.encode())
     for note in notes:
@@ -224,6 +228,9 @@ def _violations(bundle: Bundle, found: DisclosureAudit, clauses: Policy) -> tupl
         license=words.license,
         audit=found,
         epsilon=sum(account.epsilon for account in accounts) if accounts else None,
+        privacy=level_of(bundle),
+        reproducible=is_reproducible(bundle),
+        false_claims=false_claims(bundle),
     )
 
 
@@ -279,7 +286,8 @@ def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_mo
     """Return what was not tested, and what looks as if the data were not what the bundle was made from."""
     declared = bundle.manifest.provenance.data.n_items
     notes = []
-    if declared is not None and found.n_items not in (declared, declared + _n_excluded(bundle)):
+    possible = {found.n_items, found.n_items - _n_excluded(bundle)}
+    if declared is not None and declared not in possible | {coarse_count(n) for n in possible}:
         notes.append(
             f"the data has {found.n_items:,} items, but the bundle says that it was made from {declared:,}: pass all "
             "that it was made from, or the audit misses some"
@@ -302,6 +310,7 @@ def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_mo
         )
     elif not has_model:
         notes.append("membership was tested by inputs only: pass the bundle's run with --model to test it by latents")
+    notes += [f"the bundle claims what cannot be so: {claim}" for claim in false_claims(bundle)]
     if _accounts(bundle):
         notes.append("these figures are of the private items themselves: no differential privacy covers them")
     return notes
