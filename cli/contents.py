@@ -12,10 +12,12 @@ from .words import MAX_PROSE, Line, brief, counted, names, paragraphs, settings,
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
+    from rosetta.schemas.audit import AttackSummary, OriginAudit
     from rosetta.schemas.manifest import Creator, InputDescription, PreprocessingStep, Provenance
     from rosetta.schemas.reports import InspectReport
 
 NONE_STATED = "none stated"
+UNCHECKED = "claimed by the sender, not checked"
 ORIGINS = {
     "observed": "items of the sender's data, which the file discloses",
     "averaged": "means of several items of the sender's data",
@@ -156,7 +158,10 @@ def _coverage(report: InspectReport) -> Section:
     silhouette = "not stated" if figures.silhouette is None else f"{figures.silhouette:.4g}"
     return _section("How the anchors cover the data", {
         "quantisation": Line(f"{figures.quantisation_error:.4g}", distance),
-        "largest gap": Line(f"{figures.largest_gap:.4g}", "lower is better: of the farthest item"),
+        "largest gap": Line(
+            "not stated" if figures.largest_gap is None else f"{figures.largest_gap:.4g}",
+            "lower is better: of the farthest item",
+        ),
         "largest share": Line(f"{figures.largest_share:.4g}", f"lower is better: of one anchor{least}"),
         "silhouette": Line(silhouette, "higher is better: -1 to 1"),
     })  # fmt: skip
@@ -168,9 +173,11 @@ def _making(words: Provenance) -> Section:
         shorten(t, 60) for t in (model.architecture, model.objective, model.framework)
     )
     elbo = None if model.held_out_elbo is None else f"{model.held_out_elbo:.5g} nats an item"
-    chosen = [shorten(selection.method, 60), settings(selection.settings), f"seed {selection.seed}"]
+    seed = "" if selection.seed is None else f"seed {selection.seed}"
+    chosen = [shorten(selection.method, 60), settings(selection.settings), seed]
+    n_items = "number of items not stated" if words.data.n_items is None else f"{words.data.n_items:,} items"
     return _section("How it was made", {
-        "data": [Line(f"{words.data.n_items:,} items"), *paragraphs(words.data.description)],
+        "data": [Line(n_items), *paragraphs(words.data.description)],
         "model": f"{architecture} {objective}, {model.n_parameters:,} parameters, {framework}",
         "training": settings(model.training),
         "held-out ELBO": elbo and Line(elbo, "higher is better, on like data"),
@@ -183,35 +190,47 @@ def _making(words: Provenance) -> Section:
 def _audit(found: dict[str, JsonValue]) -> list[Line]:
     """Return what the audit says of each origin, if it is of our form; another's is shown as it is declared."""
     from pydantic import ValidationError
-    from rosetta.schemas.audit import Disclosure
+    from rosetta.schemas.audit import AuditSummary, Disclosure, OriginAudit
 
     try:
         known = Disclosure.model_validate_json(json.dumps(found))
     except ValidationError:
-        return [Line(settings(found))]
-    lines = [
-        Line(
-            f"{each.origin}: {each.verdict}",
-            f"{each.n_copies + each.n_near_copies:,} copies or near copies among {each.n_points:,} points, the nearest "
-            f"at {each.nearest_ratio_min:.2g} typical distances from an item",
-        )
-        for each in (known.audit.origins if known.audit else ())
-    ]
-    lines += [
-        Line(f"attack: {each.attack}", f"AUC {each.auc:.3f} ({each.low:.3f} to {each.high:.3f}), guessing is 0.5")
-        for each in (known.audit.attacks if known.audit else ())
-    ]
-    lines += [
-        Line(f"membership by {each.attack}", f"advantage {each.advantage:.3f} ({each.low:.3f} to {each.high:.3f})")
-        for each in (known.audit.membership if known.audit else ())
-    ]
+        return [Line(settings(found), UNCHECKED)]
+    lines = []
+    for each in known.audit.origins if known.audit else ():
+        lines.append(Line(f"{each.origin}: {each.verdict}", _copies(each) if isinstance(each, OriginAudit) else ""))
+    if isinstance(known.audit, AuditSummary):
+        lines += [Line(f"attack by {each.attack}", _attack(each)) for each in known.audit.attacks]
+    elif known.audit is not None:
+        lines += [
+            Line(f"attack by {each.attack}", f"AUC {each.auc:.3f} ({each.low:.3f} to {each.high:.3f}), guessing is 0.5")
+            for each in known.audit.attacks
+        ]
+        lines += [
+            Line(f"membership by {each.attack}", f"advantage {each.advantage:.3f} ({each.low:.3f} to {each.high:.3f})")
+            for each in known.audit.membership
+        ]
     lines += [
         Line(f"{each.origin}: differentially private", f"epsilon {each.epsilon:g}, delta {each.delta:g}, inputs only")
         for each in known.privacy
     ]
     if known.policy is not None:
         lines.append(Line(f"policy {known.policy.sha256}", "the sender's, under which it was made"))
-    return lines or [Line("none", "nobody measured what the pairs disclose")]
+    return [Line(UNCHECKED), *lines] if lines else [Line("none", "nobody measured what the pairs disclose")]
+
+
+def _copies(found: OriginAudit) -> str:
+    return (
+        f"{found.n_copies + found.n_near_copies:,} copies or near copies among {found.n_points:,} points, the nearest "
+        f"at {found.nearest_ratio_min:.2g} typical distances from an item"
+    )
+
+
+def _attack(found: AttackSummary) -> str:
+    figures = {
+        "AUC": found.auc, "advantage": found.advantage, "caught at 1 % false positives": found.caught_at_1_percent,
+    }  # fmt: skip
+    return ", ".join(f"{name} {figure:.2g}" for name, figure in figures.items() if figure is not None)
 
 
 def _identity(report: InspectReport) -> Section:

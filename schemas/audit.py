@@ -141,6 +141,32 @@ class DisclosureAudit(Record):
     membership: tuple[MembershipTest, ...] = ()  # of older bundles
 
 
+class OriginVerdict(Record):
+    """What the audit said of one origin's points."""
+
+    origin: OriginName
+    verdict: Verdict
+
+
+class AttackSummary(Record):
+    """How well one attack told members from others, in two significant digits."""
+
+    attack: Text
+    auc: Share | None = None
+    advantage: Annotated[float, Field(ge=-1, le=1)] | None = None
+    caught_at_1_percent: Share | None = None
+
+
+class AuditSummary(Record):
+    """What a manifest says of the audit where the audit's own figures stay with the sender.
+
+    No distance, no count of items and no reason, which would have figures in it. A strict bundle has verdicts only.
+    """
+
+    origins: tuple[OriginVerdict, ...]
+    attacks: tuple[AttackSummary, ...] = ()
+
+
 class PolicyMark(Record):
     """The policy that a bundle was made under; the digest leaves out which rows and groups are excluded."""
 
@@ -169,7 +195,9 @@ class PrivacyAccount(Record):
 class Disclosure(Record):
     """`provenance.disclosure_audit` of a manifest."""
 
-    audit: DisclosureAudit | None = None  # absent under differential privacy, whose guarantee its figures would break
+    audit: AuditSummary | DisclosureAudit | None = (
+        None  # absent under differential privacy, whose guarantee its figures would break
+    )
     policy: PolicyMark | None = None
     privacy: tuple[PrivacyAccount, ...] = ()
 

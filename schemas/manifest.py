@@ -119,11 +119,11 @@ class Coverage(Record):
     `quantisation_error` and `largest_gap` are the root-mean-square and the largest distance from an item's
     latent to its nearest anchor, both as a share of the latents' total standard deviation; `largest_share`
     is the largest share of items nearest to one anchor; `silhouette` is the mean silhouette of the items,
-    grouped by nearest anchor (absent where it is not defined).
+    grouped by nearest anchor (absent where it is not defined). Figures may be rounded.
     """
 
     quantisation_error: NonNegative
-    largest_gap: NonNegative
+    largest_gap: NonNegative | None = None  # one item decides it, so it is told by open bundles only
     largest_share: Share
     silhouette: Annotated[float, Field(ge=-1, le=1)] | None = None
 

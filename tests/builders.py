@@ -68,7 +68,6 @@ def provenance(**changes: Any) -> Provenance:
         "data": DataDescription(n_items=100),
         "selection": Selection(
             method="kmeans",
-            seed=0,
             coverage=Coverage(quantisation_error=0.1, largest_gap=0.5, largest_share=0.2, silhouette=0.3),
         ),
         "software": {"rosetta": "0.1.0"},

@@ -15,7 +15,7 @@ NOUNS = (
     "training", "programs", "charts", "disclosure", "privacy", "adapters",
 )  # fmt: skip
 WRITERS = ("rosetta.models.checkpoint", "rosetta.training.checkpoint", "rosetta.training.loggers")
-GROUND = {"errors", "registry", "arrays", "files", "schemas"}
+GROUND = {"errors", "registry", "arrays", "rounding", "files", "schemas"}
 MAY_ALSO_READ = {
     "rules": {"bundle", "preprocessing"},  # a rule looks at bundles, and knows the steps there are
     "adapters": {"models", "programs", "preprocessing"},  # our own runs, and the programs that we write, are models too

@@ -437,10 +437,10 @@ def test_a_rule_rests_on_what_the_table_says():
 
 def test_a_manifest_that_is_not_canonical_breaks_no_other_rule(tmp_path):
     text = builders.text_of(parsing.as_json(builders.manifest(builders.arrays())))
-    assert text.count(b'"seed":0') == 1
+    assert text.count(b'"generation":0') == 1
 
     report = validate(
-        builders.write_raw(tmp_path / "a.h5", builders.arrays(), text.replace(b'"seed":0', b'"seed":1.0'))
+        builders.write_raw(tmp_path / "a.h5", builders.arrays(), text.replace(b'"generation":0', b'"generation":1.0'))
     )
 
     assert [f.rule for f in report.findings if f.severity in ("fatal", "error")] == ["RZ-V105"]

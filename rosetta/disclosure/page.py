@@ -37,6 +37,7 @@ def steward_page(
     policy: str | None = None,
     privacy: Sequence[PrivacyAccount] = (),
     notes: Sequence[str] = (),
+    claims: Sequence[str] = (),
     software: str = "Rosetta",
 ) -> str:
     """Return the page as HTML; whatever stands in the manifest is escaped.
@@ -55,6 +56,8 @@ def steward_page(
         What differential privacy promises, by origin.
     notes : sequence of str
         What came up, such as data of another size.
+    claims : sequence of str
+        What the file says of its own privacy, and nobody but the sender vouches for.
     software : str
         Name and version of what made the page.
     """
@@ -72,6 +75,7 @@ def steward_page(
         _section("The closest pairs", _picture(picture)) if picture else "",
         _section("Differential privacy", _list(map(sentences.privacy, privacy))) if privacy else "",
         _section("What was not checked", _list(sentences.not_checked(report.audit, is_private=bool(privacy)))),
+        _section("What the sender claims", _list(claims)) if claims else "",
         _section("Notes", _list(notes)) if notes else "",
         f'<p class="small">Made by {_text(software)}. Content id of the file: {_text(report.content_id)}. '
         "A changed file has another one.</p>",
@@ -128,7 +132,7 @@ def _file(report: AuditReport, manifest: Manifest) -> str:
         "made by": "; ".join(map(_creator, words.creators)),
         "made on": words.created,
         "made from": (
-            f"{report.audit.n_items:,} items" if words.data.n_items is None else f"{words.data.n_items:,} items"
+            "items, it does not say how many" if words.data.n_items is None else f"{words.data.n_items:,} items"
         )
         + (f": {words.data.description}" if words.data.description else ""),
         "description": words.description or "none",

@@ -8,6 +8,7 @@ import numpy as np
 
 from rosetta.arrays import flat
 from rosetta.bundle import layout
+from rosetta.rounding import coarse_count, coarse_moments
 from rosetta.rules.engine import Candidate, Problem, rule
 
 TOLERANCE = 1e-3  # of the space's total standard deviation: other devices round differently
@@ -43,10 +44,10 @@ def model_is_the_one_described(file: Candidate) -> Iterator[Problem]:
 
 @rule("RZ-V133", section="5.2", fix=_AGAIN, requires=_NUMBERS, needs={"data"})
 def observed_points_are_items(file: Candidate) -> Iterator[Problem]:
-    """With --data: there are as many items as the manifest says, and every observed input is one of them."""
+    """With --data: there are as many items as the manifest says, rounded or not, and every observed input is one."""
     items = flat(file.evidence.items(file.bundle)).astype(np.float32)
     declared = file.manifest.provenance.data.n_items
-    if len(items) != declared:
+    if declared not in (None, len(items), coarse_count(len(items))):
         yield Problem("/manifest#/provenance/data/n_items", f"says {declared}, but the data has {len(items)} items")
     inputs, first = flat(file.bundle.inputs).astype(np.float32), 0
     wanted = {row.tobytes() for row in inputs}
@@ -63,7 +64,7 @@ def observed_points_are_items(file: Candidate) -> Iterator[Problem]:
 
 @rule("RZ-V134", section="4.3", fix=_AGAIN, requires=_NUMBERS | {"RZ-V123", "RZ-V133"}, needs={"data", "model"})
 def moments_are_of_all_items(file: Candidate) -> Iterator[Problem]:
-    """With --model and --data: mean and covariance of the space are those of the latents of all items."""
+    """With --model and --data: mean and covariance of the space are those of the items' latents, rounded or not."""
     mean, covariance = file.bundle.space_mean, file.bundle.space_covariance
     if mean is None or covariance is None:
         return
@@ -71,10 +72,12 @@ def moments_are_of_all_items(file: Candidate) -> Iterator[Problem]:
     if latents.shape[1] != file.bundle.latents.shape[1]:  # RZ-V131 says so
         return
     scale = max(file.bundle.latents_total_sd, 1e-12)
-    found = np.atleast_2d(np.cov(latents, rowvar=False, ddof=0))
-    for path, gap in (
-        (layout.SPACE_MEAN, np.abs(latents.mean(axis=0) - mean).max() / scale),
-        (layout.SPACE_COVARIANCE, np.abs(found - covariance).max() / scale**2),
+    exact = latents.mean(axis=0), np.atleast_2d(np.cov(latents, rowvar=False, ddof=0))
+    coarse = coarse_moments(*exact, len(latents))
+    for path, told, *known, unit in (
+        (layout.SPACE_MEAN, mean, exact[0], coarse[0], scale),
+        (layout.SPACE_COVARIANCE, covariance, exact[1], coarse[1], scale**2),
     ):
+        gap = min(float(np.abs(each - told).max()) for each in known) / unit
         if not gap <= TOLERANCE:
             yield Problem(path, f"is not that of the items' latents: off by {gap:.2g} of the space's scale")

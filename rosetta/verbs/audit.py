@@ -21,6 +21,7 @@ from rosetta.disclosure.roc import LEAST_EACH
 from rosetta.disclosure.tre import tre_report
 from rosetta.errors import IncompatibleError
 from rosetta.files import check_output, shown, write_small
+from rosetta.rounding import coarse_count
 from rosetta.schemas.audit import AuditReport, DisclosureAudit, Finding
 from rosetta.schemas.policy import Policy
 from rosetta.sources import as_source
@@ -33,6 +34,7 @@ from rosetta.verbs.audits.reading import (
     read_private,
 )
 from rosetta.verbs.audits.told import accounts_of, check_same_space, draws_of, members_of, statistics_of
+from rosetta.verbs.claims import claims_of, false_claims, is_reproducible, level_of
 from rosetta.verbs.closest import can_draw, closest_pairs
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import BUDGET_GIB
@@ -158,7 +160,7 @@ def audit(
     if page is not None:
         text = steward_page(
             told, opened.manifest, picture=drawn, policy=None if policy is None else Path(policy).name,
-            privacy=accounts, notes=notes, software=software,
+            privacy=accounts, notes=notes, claims=claims_of(opened), software=software,
         )  # fmt: skip
         write_small(Path(page), text.encode())
     if report is not None:
@@ -261,6 +263,9 @@ def _violations(bundle: Bundle, found: DisclosureAudit, clauses: Policy) -> tupl
         license=words.license,
         audit=found,
         epsilon=sum(account.epsilon for account in accounts) if accounts else None,
+        privacy=level_of(bundle),
+        reproducible=is_reproducible(bundle),
+        false_claims=false_claims(bundle),
     )
 
 
@@ -268,7 +273,8 @@ def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_mo
     """Return what was not tested, and what looks as if the data were not what the bundle was made from."""
     declared = bundle.manifest.provenance.data.n_items
     notes = []
-    if declared is not None and found.n_items not in (declared, declared + _n_excluded(bundle)):
+    possible = {found.n_items, found.n_items - _n_excluded(bundle)}
+    if declared is not None and declared not in possible | {coarse_count(n) for n in possible}:
         notes.append(
             f"the data has {found.n_items:,} items, but the bundle says that it was made from {declared:,}: pass all "
             "that it was made from, or the audit misses some"
@@ -293,6 +299,7 @@ def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_mo
         )
     elif not has_model:
         notes.append("attacks that know the encoder were not tried: pass the bundle's run with --model")
+    notes += [f"the bundle claims what cannot be so: {claim}" for claim in false_claims(bundle)]
     if accounts_of(bundle):
         notes.append("these figures are of the private items themselves: no differential privacy covers them")
     return notes

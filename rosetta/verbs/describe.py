@@ -8,7 +8,9 @@ import numpy as np
 from pydantic import JsonValue
 
 from rosetta.arrays import Array, row_blocks
+from rosetta.disclosure import levels
 from rosetta.errors import UsageError
+from rosetta.rounding import outward
 from rosetta.schemas.audit import Disclosure
 from rosetta.schemas.distill import DistillSettings
 from rosetta.schemas.manifest import (
@@ -20,6 +22,7 @@ from rosetta.schemas.manifest import (
     Provenance,
     Selection,
 )
+from rosetta.schemas.record import PrivacyLevel
 from rosetta.verbs.points.choosing import METHOD
 from rosetta.verbs.points.make import Points
 from rosetta.verbs.points.opened import Opened
@@ -50,14 +53,20 @@ def describe_input(inputs: Array, opened: Opened, settings: DistillSettings) -> 
         shape=inputs.shape[1:],
         dtype="f4" if opened.stored_range is None else "u1",
         stored_range=opened.stored_range,
-        value_range=(min(low, float(inputs.min())), max(high, float(inputs.max()))),
+        value_range=_covering(low, high, inputs),
         units=settings.units,
         axis_names=settings.axes,
         feature_names=opened.items.told.feature_names,
     )
 
 
-def describe_model(opened: Opened, *, is_private: bool) -> ModelDescription:
+def _covering(low: float, high: float, inputs: Array) -> tuple[float, float]:
+    """Return the declared range where it holds all inputs, else one with round ends that does."""
+    least, largest = float(inputs.min()), float(inputs.max())
+    return (low, high) if low <= least and largest <= high else outward(min(low, least), max(high, largest))
+
+
+def describe_model(opened: Opened, level: PrivacyLevel, *, is_private: bool) -> ModelDescription:
     """Return what is told of the model; of one whose points are private, no figure that items were measured for."""
     if opened.model is None:
         digest = hashlib.sha256(b"rosetta-latents-v1\n")
@@ -68,7 +77,8 @@ def describe_model(opened: Opened, *, is_private: bool) -> ModelDescription:
             weights_sha256=digest.hexdigest(),
         )  # fmt: skip
     told = opened.model.describe(opened.private_latents.shape[1])
-    return told.model_copy(update={"held_out_elbo": None}) if is_private else told
+    elbo = None if is_private else levels.coarse_elbo(told.held_out_elbo, level)
+    return told.model_copy(update={"held_out_elbo": elbo, "training": levels.coarse_training(told.training, level)})
 
 
 def describe_provenance(
@@ -83,7 +93,7 @@ def describe_provenance(
     """Return who made the bundle, how and from what."""
     known = None if opened.model is None else opened.model.space
     return Provenance(
-        created=now(),
+        created=levels.coarse_time(now(), settings.privacy),
         title=settings.title,
         description=settings.description,
         creators=tuple(parse_creator(text) for text in settings.creators),
@@ -91,11 +101,14 @@ def describe_provenance(
         citation=settings.citation,
         terms_of_use=settings.terms,
         model=model,
-        data=DataDescription(description=settings.data_description, n_items=len(opened.sender.inputs)),
+        data=DataDescription(
+            description=settings.data_description,
+            n_items=levels.coarse_n_items(len(opened.sender.inputs), settings.privacy),
+        ),
         selection=_describe_selection(opened, settings, points, coverage),
         parents=() if known is None else known.parents,
         generation=0 if known is None else known.generation,
-        software=versions("torch", "numpy", "h5py"),
+        software=levels.coarse_software(versions("torch", "numpy", "h5py"), settings.privacy),
         disclosure_audit=disclosure.model_dump(mode="json", exclude_none=True),
     )
 
@@ -108,27 +121,34 @@ def _describe_selection(
     origins: dict[str, JsonValue] = {
         each.origin: {
             **each.model_dump(mode="json", exclude={"origin"}),
-            **points.figures[each.origin].model_dump(mode="json", exclude_none=True),
+            **levels.coarse_figures(
+                points.figures[each.origin].model_dump(mode="json", exclude_none=True),
+                settings.privacy,
+                members=settings.members,
+            ),
         }
         for each in points.counts
     }
+    level = settings.privacy
     told: dict[str, JsonValue] = {
+        "privacy": level,
         "pairs": points.n_anchors, "checks": len(points.inputs) - points.n_anchors, "origins": origins,
     }  # fmt: skip
+    if settings.reproducible:
+        told["reproducible"] = True
     if settings.stratify is not None and opened.chooser.strata is not None:
         told["strata"] = len(opened.chooser.strata.names)
     if opened.chooser.n_sampled is not None:
-        told["items_sampled"] = opened.chooser.n_sampled
+        told |= levels.coarse_figures({"items_sampled": opened.chooser.n_sampled}, level)
     if opened.items.told.filled:
         told["filled_features"] = list(opened.items.told.filled)
     if opened.items.told.n_skipped:
-        told["bad_items_left_out"] = opened.items.told.n_skipped
+        told |= levels.coarse_figures({"bad_items_left_out": opened.items.told.n_skipped}, level)
     return Selection(
         method=", ".join(
             methods.get(name, name) if len(points.figures) == 1 or name not in methods else f"{name} by {methods[name]}"
             for name in points.figures
         ),
-        seed=settings.seed,
         settings=told,
-        coverage=coverage,
+        coverage=None if coverage is None else levels.coarse_coverage(coverage, level),
     )

@@ -20,9 +20,9 @@ from rosetta.bundle.levels import to_levels
 from rosetta.bundle.signature.envelope import signature_path
 from rosetta.bundle.writer import make_manifest, write_bundle
 from rosetta.disclosure import audit_points, compact
+from rosetta.disclosure.levels import coarse_audit
 from rosetta.errors import PolicyError
 from rosetta.files import check_output, unfinished
-from rosetta.metrics.coverage import cover, moments
 from rosetta.schemas.audit import Disclosure, DisclosureAudit
 from rosetta.schemas.distill import DistillSettings
 from rosetta.schemas.manifest import Coverage, Manifest, OriginEntry
@@ -35,10 +35,10 @@ from rosetta.verbs.describe import (
     describe_space,
 )
 from rosetta.verbs.matching import Features
+from rosetta.verbs.measured import measure_items
 from rosetta.verbs.opening import BUDGET_GIB, expected_by, notes_on
 from rosetta.verbs.points.asking import check_model, check_policy, check_public, check_words
 from rosetta.verbs.points.choosing import grown, strata_counts
-from rosetta.verbs.points.draws import COVERAGE, Draws
 from rosetta.verbs.points.encoding import OnRows
 from rosetta.verbs.points.make import Points, make_points
 from rosetta.verbs.points.opened import Asked, Opened, open_sender
@@ -142,9 +142,10 @@ def distill(
     Notes
     -----
     Check pairs are made as the anchors are, with random numbers of their own, and no input is in both.
-    The manifest holds no path, user or host name, and of the audit aggregate figures only. With ``dp_epsilon``, nothing
-    that is computed from the data without noise is written: no moments of the space, no weights,
-    coverage, audit or held-out ELBO.
+    The manifest holds no path, user or host name, no seed of a draw, and of the audit aggregate figures only. What it
+    says of the items is rounded or left out as ``privacy`` has it; the report is exact, and the sender's own.
+    With ``dp_epsilon``, nothing that is computed from the data without noise is written: no moments of the space, no
+    weights, coverage, audit or held-out ELBO.
     Random numbers are the system's own, and no call makes the same points again. ``reproducible`` takes them from the
     seed; who guesses it can take the noise away, so the bundle says so. The noise of ``dp_epsilon`` stays secret.
     """
@@ -214,7 +215,7 @@ def _distilled(
     if rules is not None:
         _obey(rules, settings, points, audit)
     disclosure = Disclosure(
-        audit=None if points.accounts else compact(audit),
+        audit=None if points.accounts else coarse_audit(compact(audit), settings.privacy),
         policy=None if rules is None else policy_mark(rules, opened.groups),
         privacy=points.accounts,
     )
@@ -253,15 +254,12 @@ def _rebuilt(opened: Opened) -> Callable[[Array], Floats] | None:
     return None if encode is None or decode is None else lambda inputs: decode(encode(inputs))
 
 
-def all_observed(points: Points) -> bool:
-    """Whether every point is an item: else, how many items are near which point says who cannot be one of them."""
-    return all(name == "observed" for name, _ in points.stretches)
-
-
 def _obey(policy: Policy, settings: DistillSettings, points: Points, audit: DisclosureAudit) -> None:
     broken = violations(
         policy, origins=[each.origin for each in points.counts], terms=settings.terms,
         license=parse_licence(settings.license), audit=audit, epsilon=settings.dp_epsilon,
+        privacy=settings.privacy,
+        reproducible=settings.reproducible,
     )  # fmt: skip
     if broken:
         raise PolicyError("the policy forbids this bundle, so it was not written:\n  - " + "\n  - ".join(broken))
@@ -272,7 +270,6 @@ def _document(
     settings: DistillSettings,
 ) -> tuple[Manifest, dict[str, Array], Coverage | None]:  # fmt: skip
     """Return the manifest, every array of the bundle by path, and how well the anchors cover the items."""
-    covered = None
     arrays: dict[str, Array] = {
         layout.INPUTS: points.inputs if opened.stored_range is None else to_levels(points.inputs, opened.stored_range),
         layout.LATENTS: latents,
@@ -282,16 +279,11 @@ def _document(
     }
     if sds is not None:
         arrays[layout.LATENTS_SD] = sds
-    if not points.accounts:  # all of this is computed from the items, without noise
-        items = opened.space_latents(opened.sender.latents)
-        weights, figures = cover(latents, items, Draws.of(settings).generator(COVERAGE), n_anchors=points.n_anchors)
-        if settings.privacy == "open" or (settings.privacy == "standard" and all_observed(points)):
-            arrays[layout.WEIGHTS] = weights
-        covered = Coverage(**figures)  # type: ignore[arg-type]
-        arrays[layout.SPACE_MEAN], arrays[layout.SPACE_COVARIANCE] = moments(items)
+    measured = measure_items(opened, points, latents, settings)
+    arrays |= measured.arrays
     records, stored = preprocessing.to_records(opened.steps, layout.step_array)
     arrays |= stored
-    model = describe_model(opened, is_private=bool(points.accounts))
+    model = describe_model(opened, settings.privacy, is_private=bool(points.accounts))
     manifest = make_manifest(
         arrays,
         space=describe_space(opened, model, settings),
@@ -299,7 +291,7 @@ def _document(
         preprocessing=records,
         origins=tuple(OriginEntry(origin=name, n_pairs=n) for name, n in points.stretches),
         provenance=describe_provenance(
-            opened, model, settings, coverage=covered, points=points, disclosure=disclosure
+            opened, model, settings, coverage=measured.coverage, points=points, disclosure=disclosure
         ),
     )  # fmt: skip
-    return manifest, arrays, covered
+    return manifest, arrays, measured.coverage

@@ -16,6 +16,7 @@ from rosetta.arrays import Array
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError, PreprocessingError, SourceError, UsageError
 from rosetta.preprocessing import Step
+from rosetta.rounding import outward
 from rosetta.sources import Rows, as_source, open_rows, subset
 from rosetta.verbs.matching import Features, Matched, match_features, some
 from rosetta.verbs.trainings.streaming import Blocks, Facts, Stream, facts_of
@@ -209,8 +210,8 @@ def open_matched(data: Any, expected: Expected | None, *, features: Features) ->
 
 
 def value_range(facts: Facts) -> tuple[float, float]:
-    """Return the range of values to declare: 0 to 1 where it holds all, else the smallest that does."""
-    return (0.0, 1.0) if facts.low >= 0 and facts.high <= 1 else (facts.low, facts.high)
+    """Return the range of values to declare: 0 to 1 where it holds all, else round ends, which are no item's own."""
+    return (0.0, 1.0) if facts.low >= 0 and facts.high <= 1 else outward(facts.low, facts.high)
 
 
 def _of_kept(blocks: Iterator[Array], kept: Array | None) -> Iterator[Array]:

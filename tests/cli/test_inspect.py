@@ -21,6 +21,7 @@ from rosetta.cli.words import shorten
 from rosetta.schemas.manifest import (
     Coverage,
     Creator,
+    DataDescription,
     InputDescription,
     LatentSpace,
     OriginEntry,
@@ -93,12 +94,44 @@ def test_it_shows_what_a_person_asks(run, lab: Lab):
         "origin         decoded (made by the sender's decoder: not data)\n",
         "inputs         array, 8 × 8, 32-bit floats\n",
         "preprocessing  none (inputs are as recorded)\n",
-        "data           721 items\n",
+        "data           720 items\n",
         "generation     0 (the first model of this space)\n",
         "audit          decoded: ",
         "signature      unsigned (nobody has put a signature to these words: anybody can have written them)\n",
     ):
         assert words in page, words
+
+
+def test_the_senders_audit_is_shown_as_a_claim(run, tmp_path: Path):
+    told = {
+        "policy": {"sha256": "a" * 64, "n_excluded_rows": 4},
+        "audit": {
+            "origins": [{"origin": "decoded", "verdict": "no item found"}],
+            "attacks": [{"attack": "inputs", "advantage": 0.05, "caught_at_1_percent": 0.012}],
+        },
+    }
+
+    page = run("inspect", builders.write(tmp_path / "b.h5", disclosure_audit=told)).out
+
+    assert (
+        "audit          claimed by the sender, not checked\n"
+        "audit          decoded: no item found\n"
+        "audit          attack by inputs (advantage 0.05, caught at 1 % false positives 0.012)\n"
+        f"audit          policy {'a' * 64} (the sender's, under which it was made)\n"
+    ) in page
+
+
+def test_numbers_that_a_bundle_does_not_tell_are_not_made_up(run, tmp_path: Path):
+    path = builders.write(
+        tmp_path / "b.h5", data=DataDescription(),
+        selection=Selection(method="own", coverage=Coverage(quantisation_error=0.1, largest_share=0.2)),
+    )  # fmt: skip
+
+    facts = _facts(run("inspect", path).out)
+
+    assert facts["data"] == "number of items not stated"
+    assert facts["largest gap"] == "not stated (lower is better: of the farthest item)"
+    assert "seed" not in facts["selection"]
 
 
 def test_a_descendant_names_its_parent(run, lab: Lab, tmp_path: Path):

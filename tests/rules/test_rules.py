@@ -14,7 +14,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rosetta.schemas.manifest import InputDescription, LatentSpace, OriginEntry, Parent, PreprocessingStep
+from rosetta.schemas.manifest import (
+    Coverage,
+    DataDescription,
+    InputDescription,
+    LatentSpace,
+    OriginEntry,
+    Parent,
+    PreprocessingStep,
+    Selection,
+)
 from rosetta.schemas.validation import ValidationReport
 
 from rosetta.bundle import layout
@@ -33,6 +42,8 @@ EXTRA = "/preprocessing/0.extra"  # a place where an array may stand
 SIZE_LIMIT = 2**20  # lowered for the triggers, so that a small file is above it
 UNSIGNED = "RZ-W201"  # almost every file here
 N_PAIRS = builders.N_ANCHORS + builders.N_CHECKS
+MEASURED = (layout.WEIGHTS, layout.SPACE_MEAN, layout.SPACE_COVARIANCE)  # of the items
+COVERAGE = Coverage(quantisation_error=0.1, largest_gap=0.5, largest_share=0.2)
 RULES = {rule.id: rule for rule in catalogue()}
 
 Trigger = Callable[[Path], object]
@@ -183,6 +194,38 @@ def _origins(origin: Any, n_pairs: int) -> tuple[OriginEntry, ...]:
 
 
 # rule → writes a file that breaks this rule and no other
+def _account(origin: str = "moments", **changes: Any) -> dict[str, Any]:
+    """An account of differential privacy that the valid bundle's points could have, were they made so."""
+    told = {
+        "origin": origin, "epsilon": 3.0, "delta": 1e-4, "neighbours": "replace one item", "norm_bound": 2.5,
+        "noise_sds": {"sum": 40.0, "squares": 13.0, "products": 13.0 * 5 / 7, "sums": 9.0, "counts": 3.0},
+        "mechanism": "noise", "statement": "none",
+    }  # fmt: skip
+    return told | changes
+
+
+def _private(*accounts: dict[str, Any], origins: tuple[str, ...] = ("moments",), **kept: Any) -> Trigger:
+    """Write points of these origins with nothing beside them but what differential privacy may say."""
+    bare = {name: array for name, array in builders.arrays().items() if name not in MEASURED}
+    each = N_PAIRS // len(origins)
+    changes = {
+        "origins": tuple(OriginEntry(origin=name, n_pairs=each) for name in origins),
+        "selection": Selection(method="moments"),
+        "disclosure_audit": {"privacy": list(accounts)},
+    }
+    return lambda path: builders.write(path, bare | kept.pop("arrays", {}), **changes | kept)
+
+
+def _levelled(level: str, arrays: Mapping[str, Any] | None = None, **changes: Any) -> Trigger:
+    """Write a bundle that names a level and keeps to it, but for the changes."""
+    kept = {name: array for name, array in builders.arrays().items() if name not in MEASURED}
+    words = {
+        "created": "2026-01-01T00:00:00Z", "data": DataDescription(),
+        "selection": Selection(method="kmeans", settings={"privacy": level}),
+    }  # fmt: skip
+    return lambda path: builders.write(path, kept | dict(arrays or {}), **words | changes)
+
+
 TRIGGERS: dict[str, Trigger] = {
     "RZ-S001": _from_bytes(lambda data: b"PK\x03\x04".ljust(512, b"\0") + data),
     "RZ-S002": _from_bytes(lambda data: data + b"more"),
@@ -248,6 +291,13 @@ TRIGGERS: dict[str, Trigger] = {
     "RZ-W211": _from_json(lambda document: document.update(format_version="1.1"), "1.1"),
     "RZ-W212": _from_json(lambda document: document.update(extensions={"org.example": {"x": 1}})),
     "RZ-W213": _from_arrays(lambda values: {layout.SPACE_COVARIANCE: values[layout.SPACE_COVARIANCE] * 10}),
+    "RZ-W214": _from_manifest(
+        origins=(OriginEntry(origin="decoded", n_pairs=N_PAIRS),), selection=Selection(method="moments", seed=4)
+    ),
+    "RZ-W215": _private(_account(), origins=("moments", "decoded")),
+    "RZ-W216": _private(_account(), selection=Selection(method="moments", coverage=COVERAGE)),
+    "RZ-W217": _private(_account(epsilon=0.3)),
+    "RZ-W218": _levelled("standard", data=DataDescription(n_items=721)),
     "RZ-I301": builders.write,
     "RZ-I302": builders.write,
     "RZ-I303": builders.write,
@@ -260,8 +310,50 @@ OF_THE_SENDER = {rule.id for rule in catalogue() if rule.needs}
 # rule → rules that a file which breaks it breaks as well
 COMPANIONS = {"RZ-W209": {"RZ-W203"}}  # both miss the terms of use
 
+EXACT = {layout.SPACE_MEAN: np.array([0.1, 0.2, 0.3]), layout.SPACE_COVARIANCE: np.eye(3)}
+
 # more ways to break a rule
 VARIANTS: tuple[tuple[str, Trigger], ...] = (
+    (
+        "RZ-W214",
+        _from_manifest(
+            origins=(OriginEntry(origin="moments", n_pairs=N_PAIRS),),
+            selection=Selection(method="moments", settings={"reproducible": True}),
+        ),
+    ),
+    ("RZ-W215", _private(_account("decoded"), origins=("decoded",))),
+    ("RZ-W215", _private(_account("observed"), origins=("observed",))),
+    ("RZ-W215", _private(_account(), _account("averaged"))),
+    ("RZ-W215", _private(_account(), _account())),
+    ("RZ-W216", _private(_account(), arrays={layout.WEIGHTS: builders.arrays()[layout.WEIGHTS]})),
+    ("RZ-W216", _private(_account(), arrays=EXACT)),
+    ("RZ-W216", _private(_account(), model=builders.provenance().model.model_copy(update={"held_out_elbo": -3.0}))),
+    ("RZ-W216", _private(_account(), disclosure_audit={"privacy": [_account()], "audit": {"origins": []}})),
+    ("RZ-W217", _private(_account(delta=1e-9))),
+    ("RZ-W217", _private(_account(delta=0.02))),  # of 100 items
+    ("RZ-W217", _private(_account(noise_sds={}))),
+    ("RZ-W217", _private(_account(noise_sds={"sum": 40.0, "squares": 13.0, "products": 0.1}))),
+    ("RZ-W217", _private(_account(norm_bound=0.01, noise_sds={"sum": 40.0, "squares": 0.01, "products": 0.01}))),
+    ("RZ-W217", _private(_account("averaged", epsilon=0.1), origins=("averaged",))),
+    (
+        "RZ-W217",
+        _private(
+            _account("averaged", norm_bound=1e-3, noise_sds={"sums": 1e-3, "counts": 1.0}, epsilon=30.0),
+            origins=("averaged",),
+        ),
+    ),
+    ("RZ-W218", _levelled("standard", created="2026-01-02T03:04:05Z")),
+    ("RZ-W218", _levelled("standard", EXACT)),
+    (
+        "RZ-W218",
+        _levelled(
+            "standard", selection=Selection(method="kmeans", settings={"privacy": "standard"}, coverage=COVERAGE)
+        ),
+    ),
+    ("RZ-W218", _levelled("standard", model=builders.provenance().model.model_copy(update={"training": {"seed": 0}}))),
+    ("RZ-W218", _levelled("strict", data=DataDescription(n_items=720))),
+    ("RZ-W218", _levelled("strict", {**EXACT, layout.SPACE_MEAN: np.zeros(3)})),
+    ("RZ-W218", _levelled("strict", {layout.WEIGHTS: builders.arrays()[layout.WEIGHTS]})),
     ("RZ-V114", _from_arrays(lambda values: {layout.INPUTS: values[layout.INPUTS][:-1]})),
     ("RZ-V115", _from_arrays(lambda values: {layout.LATENTS_SD: values[layout.LATENTS_SD][:, :-1]})),
     ("RZ-V115", _from_arrays(lambda values: {layout.SPACE_MEAN: values[layout.SPACE_MEAN][:-1]})),

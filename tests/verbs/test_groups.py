@@ -164,6 +164,26 @@ def test_averages_are_of_enough_people_and_nobody_is_behind_an_anchor_and_a_chec
     assert not (tmp_path / "c.h5").exists()
 
 
+def test_whoever_is_behind_a_point_is_behind_no_other_and_counts_as_everybody_else(tmp_path: Path, code: str):
+    rng = np.random.default_rng(0)
+    who = np.concatenate([np.arange(60), rng.choice([0, 1, 2, 30], 300)])  # of four people there is much more
+    items = np.zeros((360, 62), np.float32)
+    items[:, :2] = rng.random((360, 2))  # where the encoder puts an item
+    items[np.arange(360), 2 + who] = 1.0  # whose it is
+    np.save(tmp_path / "who.npy", who)
+
+    report = rosetta.distill(
+        code, items, tmp_path / "b.h5", origin="averaged", pairs=6, checks=4, members=5, privacy="open",
+        groups=str(tmp_path / "who.npy"), **SIGNED,
+    )  # fmt: skip
+
+    shares = rosetta.Bundle.open(tmp_path / "b.h5").inputs[:, 2:]
+    behind = shares > 0
+    assert behind.sum(axis=0).tolist() == [1] * 60
+    assert behind.sum(axis=1).min() == report.figures["averaged"].members >= 5
+    assert shares == pytest.approx(behind / behind.sum(axis=1, keepdims=True), abs=1e-6)
+
+
 def test_what_an_excluded_person_has_is_in_no_point_and_the_audit_looks_for_it(lab: Lab, people: Path, tmp_path: Path):
     who, policy = f"{people}::who", tmp_path / "policy.toml"
     policy.write_text('excluded_groups = ["p00"]')

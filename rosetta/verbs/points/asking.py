@@ -32,6 +32,8 @@ def check_policy(rules: Policy, settings: DistillSettings) -> None:
     check_promises(
         rules, origins=[p.origin for p in portions], terms=settings.terms, license=parse_licence(settings.license),
         members=_promised(portions, settings), epsilon=settings.dp_epsilon,
+        privacy=settings.privacy,
+        reproducible=settings.reproducible,
     )  # fmt: skip
 
 

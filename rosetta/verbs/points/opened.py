@@ -32,6 +32,7 @@ from rosetta.verbs.points.make import Points
 from rosetta.verbs.policies import Membership
 from rosetta.verbs.prepare import Expected, Prepared, Streamable, prepare_within, value_range
 
+WHOLE = ((0.0, 255.0), (-128.0, 127.0))  # of 8 bits, whatever round ends the declared range has
 MARKED = 64  # inputs that go into the mark of a distillation
 
 
@@ -228,11 +229,12 @@ def _matched(option: str, data: Any, expected: Expected, asked: Asked) -> Array 
 def _stored_range(
     inputs: LazyArray, span: tuple[float, float], settings: DistillSettings
 ) -> tuple[float, float] | None:
-    """Return the range to store in 8 bits: the declared one, if its 256 levels hold the data's own values."""
+    """Return the range to store in 8 bits: the declared one, or whole numbers', if its 256 levels hold all values."""
     if settings.store == "float32":
         return None
-    if span[0] < span[1] and all(lie_on_levels(block, span) for _, block in row_blocks(inputs, 1 << 20)):
-        return span
+    for levels in (span, *WHOLE):
+        if levels[0] < levels[1] and all(lie_on_levels(block, levels) for _, block in row_blocks(inputs, 1 << 20)):
+            return levels
     if settings.store == "auto":
         return None
     if not span[0] < span[1]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
 
 import numpy as np
 
@@ -11,10 +12,12 @@ from rosetta.disclosure.roc import LEAST_AT_1_PERCENT, LEAST_EACH
 from rosetta.errors import PolicyError
 from rosetta.schemas.audit import AttackResult, DisclosureAudit, OriginAudit
 from rosetta.schemas.policy import Policy
+from rosetta.schemas.record import PrivacyLevel
 from rosetta.verbs.words import parse_licence
 
 OF_ITEMS = ("observed", "averaged", "mixed")  # origins whose points are made of a few items each
 AUDITED = ("min_members", "min_nearest_ratio", "max_membership_advantage", "max_auc", "max_caught_at_1_percent")
+LEVELS = get_args(PrivacyLevel)  # the most careful first
 SLACK = 1e-9  # relative: an epsilon that was divided among origins and added up again
 
 
@@ -26,6 +29,8 @@ def check_promises(
     license: str,
     members: Mapping[str, int],
     epsilon: float | None,
+    privacy: PrivacyLevel | None = None,
+    reproducible: bool = False,
 ) -> None:
     """Refuse, before any work is done, a bundle that would break the policy whatever its points turn out to be.
 
@@ -41,13 +46,21 @@ def check_promises(
         The smallest number of items that will be behind one point, by origin, where it is known.
     epsilon : float or None
         Differential privacy of the whole bundle, if there is one.
+    privacy : str or None
+        The level that the bundle is made at; None if it says none.
+    reproducible : bool
+        Whether the points can be drawn again.
 
     Raises
     ------
     PolicyError
         With every clause that is broken.
     """
-    broken = [*_words(policy, origins, terms, license, epsilon), *_too_few(policy, {"observed": 1, **members}, origins)]
+    broken = [
+        *_words(policy, origins, terms, license, epsilon),
+        *_careless(policy, privacy, reproducible=reproducible),
+        *_too_few(policy, {"observed": 1, **members}, origins),
+    ]
     if broken:
         raise PolicyError("the policy forbids such a bundle, so nothing was done:\n  - " + "\n  - ".join(broken))
 
@@ -60,13 +73,19 @@ def violations(
     license: str,
     audit: DisclosureAudit | None,
     epsilon: float | None = None,
+    privacy: PrivacyLevel | None = None,
+    reproducible: bool = False,
+    false_claims: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Return every clause that a bundle breaks, with the figure; a clause that nobody has checked counts as broken.
 
     Parameters
     ----------
-    origins, terms, license, epsilon
+    origins, terms, license, epsilon, privacy, reproducible
         As for `check_promises`.
+    false_claims : sequence of str
+        What the bundle claims of its points and cannot be so. Each breaks any policy, as one that asks for nothing of
+        the kind rests on the bundle's other words.
     audit : DisclosureAudit or None
         What the bundle reveals. Its figures count under differential privacy as well.
 
@@ -75,7 +94,11 @@ def violations(
     tuple of str
         None if the bundle may leave.
     """
-    broken = [*_words(policy, origins, terms, license, epsilon)]
+    broken = [
+        *_words(policy, origins, terms, license, epsilon),
+        *_careless(policy, privacy, reproducible=reproducible),
+        *(f"the bundle claims what cannot be so: {claim}" for claim in false_claims),
+    ]
     if audit is not None:
         return (*broken, *_figures(policy, origins, audit, is_private=epsilon is not None))
     unchecked = [
@@ -109,6 +132,18 @@ def _words(
             )
         elif epsilon > policy.max_epsilon * (1 + SLACK):
             yield f"max_epsilon = {policy.max_epsilon:g}: epsilon is {epsilon:g}"
+
+
+def _careless(policy: Policy, privacy: PrivacyLevel | None, *, reproducible: bool) -> Iterator[str]:
+    """Yield the clauses broken by the level that a bundle is made at, and by draws that can be repeated."""
+    if policy.min_privacy is not None and (privacy is None or LEVELS.index(privacy) > LEVELS.index(policy.min_privacy)):
+        found = "the bundle says no level" if privacy is None else f"the bundle's level is {privacy}"
+        yield f'min_privacy = "{policy.min_privacy}": {found} (--privacy)'
+    if reproducible and not policy.allow_reproducible:
+        yield (
+            "allow_reproducible = false: the points can be drawn again from a seed (--reproducible), and whoever does "
+            "so can take the random numbers away from them"
+        )
 
 
 def _too_few(policy: Policy, members: Mapping[str, int], origins: Sequence[str]) -> Iterator[str]:
