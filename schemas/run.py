@@ -118,6 +118,7 @@ class DataSummary(Record):
     shape: Shape
     filled_features: tuple[Text, ...] = ()  # that the data lacks, and that --fill-missing stands for
     n_skipped: Count = 0  # bad files that --skip-bad left out
+    inputs_sha256: Sha256 | None = None  # of the prepared inputs, to know them again; absent from older runs
 
 
 class RunRecord(Record):

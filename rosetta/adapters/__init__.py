@@ -17,6 +17,7 @@ from rosetta.errors import ModelError
 from rosetta.preprocessing import Step
 from rosetta.registry import Registry
 from rosetta.schemas.manifest import ModelDescription, Parent
+from rosetta.schemas.run import RunConfig, RunRecord
 
 Spread = Literal["sd", "variance", "log-variance"]
 
@@ -40,6 +41,14 @@ class SpaceOf:
     name: str | None
     generation: int
     parents: tuple[Parent, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model of ours was trained: with its data at hand, it says which of them were held out."""
+
+    config: RunConfig
+    record: RunRecord
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,8 @@ class Adapted:
         Digest of the weights, or of the file.
     notes : tuple of str
         What the user should know, such as that loading it ran code.
+    training : Training, optional
+        How it was trained, of our own models.
     """
 
     kind: str
@@ -91,6 +102,7 @@ class Adapted:
     space_dims: int | None = None
     space: SpaceOf | None = None
     notes: tuple[str, ...] = ()
+    training: Training | None = None
 
 
 class Adapter(NamedTuple):

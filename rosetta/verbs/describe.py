@@ -119,6 +119,8 @@ def _describe_selection(
         told["strata"] = len(opened.chooser.strata.names)
     if opened.chooser.n_sampled is not None:
         told["items_sampled"] = opened.chooser.n_sampled
+    if settings.audit_held_out:
+        told["audit_held_out"] = True
     if opened.items.told.filled:
         told["filled_features"] = list(opened.items.told.filled)
     if opened.items.told.n_skipped:

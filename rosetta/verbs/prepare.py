@@ -18,7 +18,7 @@ from rosetta.errors import IncompatibleError, PreprocessingError, SourceError, U
 from rosetta.preprocessing import Step
 from rosetta.sources import Rows, as_source, open_rows
 from rosetta.verbs.matching import Features, Matched, match_features, some
-from rosetta.verbs.trainings.streaming import Blocks, Facts, Stream, facts_of
+from rosetta.verbs.trainings.streaming import Blocks, Facts, Stream, facts_of, inputs_digest
 
 COUNTS = ("poisson", "negative-binomial")
 
@@ -54,6 +54,11 @@ class Prepared:
         """What is to be known of all inputs."""
         return facts_of(preprocessing.blocks_of(self.inputs, FACTS_BLOCK))
 
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of all inputs."""
+        return inputs_digest(preprocessing.blocks_of(self.inputs, FACTS_BLOCK))
+
     def close(self) -> None:
         """Give back the source, which the columns are read from."""
         self.source.close()
@@ -70,7 +75,12 @@ class Streamable:
     @cached_property
     def facts(self) -> Facts:
         """What is to be known of all inputs, found in one pass."""
-        return facts_of(self.inputs.blocks(self.blocks.block))
+        return facts_of(self.inputs.blocks(self.blocks.block), digested=True)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all inputs, found in the same pass."""
+        return str(self.facts.sha256)
 
     def close(self) -> None:
         """Give the file back."""

@@ -72,7 +72,12 @@ def note_points(points: Points, opened: Opened, on_note: Callable[[str], None]) 
             "rosetta train does unless all lies in 0 to 1, it is not covered by the differential privacy"
         )
     if opened.held_out is None:
-        on_note("the audit has no membership test: pass items that the model has not seen with --held-out")
+        way = (
+            ""
+            if isinstance(opened.split, str)
+            else ", or keep out of the points what its training held out with --audit-held-out"
+        )
+        on_note(f"the audit has no membership test: pass items that the model has not seen with --held-out{way}")
 
 
 def note_findings(

@@ -93,6 +93,7 @@ def outcomes_of(
                 shape=job.config.input_shape,
                 filled_features=job.items.told.filled,
                 n_skipped=job.items.told.n_skipped,
+                inputs_sha256=job.items.sha256,
             ),
             n_parameters=sum(p.numel() for p in model.parameters()),
             started_from=None if job.start is None else job.start.record.weights_sha256,
