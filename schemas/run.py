@@ -119,6 +119,7 @@ class DataSummary(Record):
     filled_features: tuple[Text, ...] = ()  # that the data lacks, and that --fill-missing stands for
     n_skipped: Count = 0  # bad files that --skip-bad left out
     inputs_sha256: Sha256 | None = None  # of the prepared inputs, to know them again; absent from older runs
+    held_out_sha256: Sha256 | None = None  # of the numbers of the rows that were held out
 
 
 class RunRecord(Record):

@@ -183,5 +183,8 @@ def test_runs_of_older_versions_are_told_apart(lab: Lab):
 
     items = prepare_within(1 << 30, lab.train, None, features=None, preprocess=None)
 
+    other = record.model_copy(update={"data": record.data.model_copy(update={"held_out_sha256": "0" * 64})})
+
+    assert "such as those of whole groups" in str(known_split(Training(config, other), items))
     assert "an older version" in str(known_split(Training(config, old), items))
     assert isinstance(known_split(Training(config, record), items), KnownSplit)

@@ -11,6 +11,7 @@ from rosetta.arrays import Array
 from rosetta.errors import UsageError
 from rosetta.schemas.run import RunConfig, RunRecord
 from rosetta.verbs.prepare import Prepared, Streamable
+from rosetta.verbs.trainings.configure import rows_digest
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ def known_split(training: Training | None, items: Prepared | Streamable) -> Know
         )
     if not record.data.n_validation:
         return "the run held out none of its items (--validation 0)"
-    return split_rows(training.config, record)
+    split = split_rows(training.config, record)
+    if rows_digest(split.held_out) != record.data.held_out_sha256:
+        return "the run held out other items than its seed says, such as those of whole groups"
+    return split
 
 
 def split_rows(config: RunConfig, record: RunRecord) -> KnownSplit:
