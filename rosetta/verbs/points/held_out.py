@@ -39,10 +39,8 @@ def known_split(training: Training | None, items: Prepared | Streamable) -> Know
             f"the data is not what the run was trained on: {record.data.n_items:,} items, in the same order and "
             f"preprocessed in the same way (the data has {len(items.inputs):,})"
         )
-    if not record.data.n_validation:
-        return "the run held out none of its items (--validation 0)"
     split = split_rows(training.config, record)
-    if rows_digest(split.held_out) != record.data.held_out_sha256:
+    if record.data.n_validation and rows_digest(split.held_out) != record.data.held_out_sha256:
         return "the run held out other items than its seed says, such as those of whole groups"
     return split
 
@@ -61,6 +59,8 @@ def require_split(found: KnownSplit | str, *, has_held_out: bool) -> KnownSplit:
             "--audit-held-out and --held-out are two ways to give the audit items that the model has not seen: leave "
             "one of them out"
         )
+    if isinstance(found, KnownSplit) and not len(found.held_out):
+        found = "the run held out none of its items (--validation 0)"
     if isinstance(found, str):
         raise UsageError(
             f"--audit-held-out cannot be used: {found}. Pass items that the model has not seen with --held-out"

@@ -74,7 +74,7 @@ def note_points(points: Points, opened: Opened, on_note: Callable[[str], None]) 
     if opened.held_out is None:
         way = (
             ""
-            if isinstance(opened.split, str)
+            if isinstance(opened.split, str) or not len(opened.split.held_out)
             else ", or keep out of the points what its training held out with --audit-held-out"
         )
         on_note(f"the audit has no membership test: pass items that the model has not seen with --held-out{way}")

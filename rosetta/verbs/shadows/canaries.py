@@ -1,0 +1,212 @@
+"""Canaries: marks that are planted in a few items, to see whether the points of a sender who had them show them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import beta
+
+from rosetta import preprocessing
+from rosetta.adapters import Adapted
+from rosetta.arrays import Array, Floats, total_sd
+from rosetta.errors import UsageError
+from rosetta.verbs.matching import Features
+from rosetta.verbs.opening import expected_by
+from rosetta.verbs.prepare import open_matched
+from rosetta.verbs.shadows.marks import N_LOOKED_AT, Mark, Sight, choose_marks, rebuilt
+from rosetta.verbs.shadows.reading import Suspect, read_suspect
+from rosetta.verbs.shadows.sending import Sent, points_of, train_shadow
+from rosetta.verbs.shadows.stolen import steal
+
+USUAL = 0.99  # quantile of the control's points, above which a point counts as showing the mark
+SHOWN = 0.05  # of the points, at the lower end of the interval: five times as many as of the control's
+LIT = 0.5  # of the mark, from which on a single point shows it to the eye
+LEAST_SEEN = 0.01  # total standard deviations of the space that a mark moves a latent by, below which little is tested
+
+
+@dataclass(frozen=True)
+class CanaryFigures:
+    """Whether points show a mark that was planted in some items.
+
+    A point exceeds the control where it has more of the mark than 99 % of the points of a sender that was trained and
+    distilled in the same way, from the same items without marks. `rebuilt` is the share of a mark that comes back from
+    a marked item through an encoder and a decoder: those stolen from the points, of either sender, and the marked
+    sender's own.
+    """
+
+    n_marked: int  # items with the mark
+    where: str
+    usage: float  # share of the items that had at least half as much there before
+    n_points: int
+    share: float  # of the points that exceed the control
+    low: float  # ends of its 95 % interval
+    high: float
+    n_lit: int  # points with at least half of the mark
+    n_lit_control: int
+    strongest: float  # most of the mark in any point, 1 being all of it
+    rebuilt: float
+    rebuilt_control: float
+    rebuilt_model: float
+    seen: float  # how far the mark moves a latent, in total standard deviations of the space
+    is_shown: bool
+
+
+@dataclass(frozen=True)
+class CanaryReport:
+    """What became of the canaries."""
+
+    canaries: tuple[CanaryFigures, ...]  # in several items, and in a single one
+    notes: tuple[str, ...]
+
+
+def canaries(
+    bundle: str | PathLike[str],
+    data: Any,
+    model: str | PathLike[str] | None,
+    *,
+    n: int,
+    features: Features = None,
+    allow_code: str | None = None,
+    memory_gib: float | None = None,
+    seed: int = 0,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> CanaryReport:
+    """Plant a mark in `n` items and another one in a single item, and see whether points of such a sender show them.
+
+    Two shadow senders are trained as the run was and distilled as the bundle was: one on the items with marks, one on
+    the items as they are. The run and the bundle are not touched.
+
+    Parameters
+    ----------
+    bundle, data, model, features, allow_code, memory_gib
+        As for `audit`; `model` is a run folder, and `data` what it was trained on.
+    n : int
+        Items with the first mark.
+    seed : int
+        Of which items these are, and of both trainings.
+    on_note : callable
+        Called with the time that it will take.
+
+    Raises
+    ------
+    UsageError
+        If the training cannot be repeated, or the model cannot see marks in such data.
+    """
+    suspect = read_suspect(
+        bundle, data, model, held_out=None, features=features, memory_gib=memory_gib, allow_code=allow_code, seed=seed
+    )
+    raw, prepare = raw_items(suspect, data, features)
+    if not 1 <= n < len(raw) // 2:
+        raise UsageError(f"--canaries is {n}; expected a number from 1 and below half of the {len(raw):,} items")
+    span = suspect.bundle.manifest.content.input.value_range
+    marks = choose_marks(raw, prepare, span, n_marks=2)
+    rows = np.random.default_rng([seed, 9]).permutation(len(raw))[: n + 1]
+    groups = (rows[:n], rows[n:])
+    on_note(
+        f"two shadow senders are trained on {len(raw):,} items each, one of them with marks: this takes at least "
+        f"{2 * suspect.training.record.elapsed_s:.0f} s"
+    )
+    planted = raw.copy()
+    for (mark, _), at in zip(marks, groups, strict=True):
+        planted[at] = mark.on(planted[at])
+    marked, control = (_send(suspect, prepare(each), seed=seed) for each in (planted, raw))
+    some = raw[np.setdiff1d(np.arange(len(raw)), rows)[:N_LOOKED_AT]]
+    figures = tuple(
+        measure(mark, sight, prepare(some), prepare(mark.on(some)), marked, control, n_marked=len(at), seed=seed)
+        for (mark, sight), at in zip(marks, groups, strict=True)
+    )
+    return CanaryReport(figures, tuple(note for each in figures for note in _notes(each)))
+
+
+def raw_items(suspect: Suspect, data: Any, features: Features) -> tuple[Array, Callable[[Array], Array]]:
+    """Return the raw items that the model was trained on, and what prepares raw items for it."""
+    expected = expected_by(suspect.model)
+    rows = open_matched(data, expected, features=features).rows
+    try:
+        if rows.holds_sounds:
+            raise UsageError("canaries cannot be planted in recordings, which differ in length: leave --canaries out")
+        raw = np.array(rows.read(0, rows.shape[0]))[suspect.rows]
+    finally:
+        rows.close()
+    steps = expected.steps or []
+    return raw, lambda some: np.asarray(preprocessing.apply(steps, some), dtype=np.float32)
+
+
+def measure(
+    mark: Mark, sight: Sight, clean: Array, with_mark: Array, marked: Sent, control: Sent, *, n_marked: int, seed: int
+) -> CanaryFigures:
+    """Return whether the points of a sender who had a mark show it.
+
+    Parameters
+    ----------
+    clean, with_mark : float32 array, shape (n_items, …)
+        Items of which neither sender had any with the mark, as they are and with it.
+    marked, control : Sent
+        The sender who had the mark in `n_marked` items, and the one who had none.
+    """
+    found, usual = (sight.response(each.inputs) for each in (marked, control))
+    threshold = float(np.quantile(usual, USUAL, method="higher")) + 1e-6
+    n_points, n_above = len(found), int((found > threshold).sum())
+    low, high = _interval(n_above, n_points)
+    n_lit, n_lit_control = (int((each >= LIT).sum()) for each in (found, usual))
+    before, after = (marked.model.encode(each)[0] for each in (clean, with_mark))
+    return CanaryFigures(
+        n_marked=n_marked,
+        where=mark.where,
+        usage=mark.usage,
+        n_points=n_points,
+        share=n_above / n_points,
+        low=low,
+        high=high,
+        n_lit=n_lit,
+        n_lit_control=n_lit_control,
+        strongest=float(found.max()),
+        rebuilt=rebuilt(sight, clean, with_mark, _stolen(marked, seed)),
+        rebuilt_control=rebuilt(sight, clean, with_mark, _stolen(control, seed)),
+        rebuilt_model=rebuilt(sight, clean, with_mark, _own(marked.model)),
+        seen=float(np.linalg.norm(after - before, axis=1).mean() / max(total_sd(before), 1e-12)),
+        is_shown=low > SHOWN or _interval(n_lit, n_points)[0] > _interval(n_lit_control, len(usual))[1],
+    )
+
+
+def _send(suspect: Suspect, inputs: Array, *, seed: int) -> Sent:
+    """Train and distil a shadow on these inputs: with the same seed, both differ by the marks alone."""
+    with TemporaryDirectory(prefix="rosetta-canaries-") as folder:
+        run = Path(folder) / "run"
+        config = suspect.training.config
+        train_shadow(run, inputs, suspect.held_out, config, seed=config.settings.seed + 1 + seed)
+        return points_of(run, inputs, suspect.recipe, device=torch.device("cpu"), code=suspect.code)
+
+
+def _stolen(sent: Sent, seed: int) -> Callable[[Array], Floats]:
+    stolen = steal(sent.inputs, sent.latents, seed=seed)
+    return lambda items: stolen.decode(stolen.encode(items))
+
+
+def _own(model: Adapted) -> Callable[[Array], Floats]:
+    decode = model.decode
+    return (lambda items: items) if decode is None else (lambda items: decode(model.encode(items)[0]))
+
+
+def _interval(n: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Clopper & Pearson)."""
+    low = float(beta.ppf(0.025, n, of - n + 1)) if n else 0.0
+    high = float(beta.ppf(0.975, n + 1, of - n)) if n < of else 1.0
+    return low, high
+
+
+def _notes(found: CanaryFigures) -> list[str]:
+    items = "one item" if found.n_marked == 1 else f"{found.n_marked:,} items"
+    if found.seen >= LEAST_SEEN:
+        return []
+    return [
+        f"the encoder hardly sees the mark in {items} ({found.where}): it moves a latent by {found.seen:.2g} standard "
+        "deviations of the space, so that points which do not show it prove little"
+    ]
