@@ -11,6 +11,7 @@ from .data import takes_source
 from .errors import exit_on_error
 from .options import DATA_HELP, AllowCode, AllowPickle, BundlePath, Features, Force, Json, Memory, Seed
 from .render import emit, note, plain, row_progress, table
+from .shadows import SHADOWS, shadows_of, show_shadows, tell_shadow
 
 if TYPE_CHECKING:
     from rosetta.schemas.audit import AuditReport, DisclosureAudit
@@ -40,6 +41,33 @@ def audit(
         Path | None,
         typer.Option(metavar="closest.png", help="The closest pairs of points and private items, if they are images."),
     ] = None,
+    thorough: Annotated[
+        bool,
+        typer.Option(
+            "--thorough",
+            help="Calibrate attacks by shadow senders: train and distil again on other items, which takes as long.",
+            rich_help_panel=SHADOWS,
+        ),
+    ] = False,
+    shadows: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="How many of them --thorough makes.", show_default="16", rich_help_panel=SHADOWS
+        ),
+    ] = None,
+    shadow_folder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep finished ones, and go on from there.", rich_help_panel=SHADOWS),
+    ] = None,
+    canaries: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Plant a mark in N items of a copy of the data, and one in a single item: do points of a sender that "
+            "is trained on them show it?",
+            rich_help_panel=SHADOWS,
+        ),
+    ] = None,
     features: Features = None,
     allow_code: AllowCode = None,
     allow_pickle: AllowPickle = False,
@@ -56,6 +84,7 @@ def audit(
         from rosetta.verbs.audit import audit as run
 
         notes: list[str] = []
+        n_shadows = shadows_of(thorough, shadows)
         with row_progress(f"auditing {bundle.name}") as on_rows:
             report = run(
                 bundle,
@@ -71,6 +100,11 @@ def audit(
                 memory_gib=memory,
                 seed=seed,
                 force=force,
+                shadows=n_shadows,
+                shadow_folder=shadow_folder,
+                canaries=canaries,
+                on_plan=note,
+                on_shadow=tell_shadow,
                 on_note=notes.append,
                 on_rows=on_rows,
             )
@@ -94,6 +128,7 @@ def _show(report: AuditReport, *, has_policy: bool) -> None:
             f"  by {test.attack:<8} {test.advantage:6.3f} (95 %: {test.low:.3f} to {test.high:.3f}), "
             f"{100 * test.caught_at_1_percent:.1f} % of the items found at 1 % false alarms"
         )
+    show_shadows(report)
     if has_policy:
         typer.echo(f"\npolicy: {'BROKEN' if report.violations else 'kept'}")
     for violation in report.violations:

@@ -21,7 +21,7 @@ from rosetta.disclosure.copies import COPY
 from rosetta.disclosure.membership import LEAST_EACH
 from rosetta.disclosure.nearest import Nearest, nearest_items
 from rosetta.disclosure.page import steward_page
-from rosetta.errors import IncompatibleError
+from rosetta.errors import IncompatibleError, UsageError
 from rosetta.files import check_output, shown, write_small
 from rosetta.schemas.audit import AuditReport, Disclosure, DisclosureAudit, PrivacyAccount
 from rosetta.schemas.policy import Policy
@@ -30,6 +30,8 @@ from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import BUDGET_GIB, open_model
 from rosetta.verbs.policies import included_rows, load_policy, policy_mark, violations
 from rosetta.verbs.prepare import expected_in, prepare_within
+from rosetta.verbs.shadows.canaries import canaries as plant
+from rosetta.verbs.shadows.thorough import thorough
 from rosetta.verbs.software import versions
 from rosetta.verbs.trainings.streaming import memory_budget
 from rosetta.verbs.validate import open_valid
@@ -60,8 +62,13 @@ def audit(
     memory_gib: float | None = None,
     seed: int = 0,
     force: bool = False,
+    shadows: int | None = None,
+    shadow_folder: str | PathLike[str] | None = None,
+    canaries: int | None = None,
     on_note: Callable[[str], None] = lambda note: None,
     on_rows: Callable[[int, int], None] = lambda done, of: None,
+    on_plan: Callable[[str], None] = lambda words: None,
+    on_shadow: Callable[[int, int, float], None] = lambda done, of, left_s: None,
 ) -> AuditReport:
     """Return what a bundle reveals of the private items that it was made from.
 
@@ -93,6 +100,16 @@ def audit(
         The same seed gives the same figures.
     force : bool
         Replace files that are there.
+    shadows : int, optional
+        Calibrate attacks with so many shadow senders: `rosetta.verbs.shadows.thorough.thorough`.
+    shadow_folder : path, optional
+        Where finished shadows are kept, to go on from.
+    canaries : int, optional
+        Plant a mark in so many items: `rosetta.verbs.shadows.canaries.canaries`.
+    on_plan : callable
+        Called with how long shadow senders will take, before they are made.
+    on_shadow : callable
+        Called with the numbers of shadow senders done and of all, and the seconds that are left.
     on_note : callable
         Called with what was not tested, and with what looks odd.
     on_rows : callable
@@ -111,6 +128,8 @@ def audit(
     for path, suffix in ((page, ".html"), (picture, ".png")):
         if path is not None:
             check_output(Path(path), force=force, suffix=suffix)
+    if shadow_folder is not None and shadows is None:
+        raise UsageError("--shadow-folder has no effect without --thorough: leave it out")
     clauses = None if policy is None else load_policy(Path(policy))
     opened = open_valid(Path(bundle))
     notes: list[str] = []
@@ -126,7 +145,17 @@ def audit(
     broken = (
         () if clauses is None else (*_violations(opened, found, clauses), *_excluded(opened, found, clauses, nearest))
     )
-    report = AuditReport(bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken)
+    sender: dict[str, Any] = {"features": features, "allow_code": allow_code, "memory_gib": memory_gib, "seed": seed}
+    report = AuditReport(
+        bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken,
+        shadows=None if shadows is None else thorough(
+            bundle, data, model, held_out=held_out, shadows=shadows, folder=shadow_folder, on_plan=on_plan,
+            on_shadow=on_shadow, **sender,
+        ),
+        canaries=() if canaries is None else plant(
+            bundle, data, model, n=canaries, on_plan=on_plan, on_note=on_note, **sender
+        ),
+    )  # fmt: skip
     notes += _notes(opened, found, has_held_out=held_out is not None, has_model=model is not None)
     drawn = draw_closest(closest_pairs(opened, items.inputs, nearest, found)) if wants_pictures else None
     if picture is not None and drawn is not None:

@@ -6,6 +6,7 @@ what its decoder does, and an encoder and a decoder can be trained from them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ MOST_AUC = 0.75  # at the lower end of its interval, so that a few held-out item
 MOST_CAUGHT = 0.05  # members at 1 % false positives, likewise: five times what guessing finds
 LEAST = 20  # held-out items, below which nobody can say
 N_EACH = 2000  # members and held-out items that are looked at, at most
+BLOCK = 1 << 18  # numbers that are rebuilt at once
 
 ADVICE = (
     "stop the training early (rosetta train --patience 10), train on more data or train a smaller network "
@@ -60,7 +62,7 @@ def memory_of(decode: Decode, members: Side, others: Side, *, counts: bool = Fal
         Whether inputs are counts: square roots are compared then, whose noise is the same for small and for large ones.
     """
     rng = np.random.default_rng(0)
-    scores = [-_errors(decode, _some(side, rng), counts=counts) for side in (members, others)]
+    scores = [-_errors(decode, side, rng, counts=counts) for side in (members, others)]
     return separation(scores[0], scores[1], rng)
 
 
@@ -174,14 +176,15 @@ def _rows(side: Side, rows: Array) -> Side:
     return Side(Picked(side.inputs, rows), Picked(side.latents, rows))
 
 
-def _some(side: Side, rng: np.random.Generator) -> tuple[Array, Array]:
+def _errors(decode: Decode, side: Side, rng: np.random.Generator, *, counts: bool) -> Floats:
+    """Return the squared error of some items' reconstruction from their latents, float64, shape (n_looked_at,)."""
     rows = np.sort(rng.permutation(len(side.inputs))[:N_EACH])
-    return side.inputs[rows], side.latents[rows]
-
-
-def _errors(decode: Decode, side: tuple[Array, Array], *, counts: bool) -> Floats:
-    """Return the squared error of each item's reconstruction from its latent, float64, shape (n_items,)."""
-    wanted, found = (flat(each).astype(np.float64) for each in (side[0], decode(side[1].astype(np.float32))))
-    if counts:
-        wanted, found = (np.sqrt(np.maximum(each, 0)) for each in (wanted, found))
-    return np.asarray(((wanted - found) ** 2).sum(axis=1))
+    n_rows = max(BLOCK // max(math.prod(side.inputs.shape[1:]), 1), 1)
+    found = []
+    for start in range(0, len(rows), n_rows):  # items may be larger than memory together
+        at = rows[start : start + n_rows]
+        wanted, made = side.inputs[at], decode(np.asarray(side.latents[at], dtype=np.float32))
+        if counts:
+            wanted, made = (np.sqrt(np.maximum(each, 0)) for each in (wanted, made))
+        found.append(((flat(wanted) - flat(made)) ** 2).sum(axis=1, dtype=np.float64))
+    return np.concatenate(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +16,7 @@ from rosetta import preprocessing
 from rosetta.adapters import Adapted
 from rosetta.arrays import Array, Floats, total_sd
 from rosetta.errors import UsageError
+from rosetta.schemas.shadows import Canary
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import expected_by
 from rosetta.verbs.prepare import open_matched
@@ -31,41 +31,6 @@ LIT = 0.5  # of the mark, from which on a single point shows it to the eye
 LEAST_SEEN = 0.01  # total standard deviations of the space that a mark moves a latent by, below which little is tested
 
 
-@dataclass(frozen=True)
-class CanaryFigures:
-    """Whether points show a mark that was planted in some items.
-
-    A point exceeds the control where it has more of the mark than 99 % of the points of a sender that was trained and
-    distilled in the same way, from the same items without marks. `rebuilt` is the share of a mark that comes back from
-    a marked item through an encoder and a decoder: those stolen from the points, of either sender, and the marked
-    sender's own.
-    """
-
-    n_marked: int  # items with the mark
-    where: str
-    usage: float  # share of the items that had at least half as much there before
-    n_points: int
-    share: float  # of the points that exceed the control
-    low: float  # ends of its 95 % interval
-    high: float
-    n_lit: int  # points with at least half of the mark
-    n_lit_control: int
-    strongest: float  # most of the mark in any point, 1 being all of it
-    rebuilt: float
-    rebuilt_control: float
-    rebuilt_model: float
-    seen: float  # how far the mark moves a latent, in total standard deviations of the space
-    is_shown: bool
-
-
-@dataclass(frozen=True)
-class CanaryReport:
-    """What became of the canaries."""
-
-    canaries: tuple[CanaryFigures, ...]  # in several items, and in a single one
-    notes: tuple[str, ...]
-
-
 def canaries(
     bundle: str | PathLike[str],
     data: Any,
@@ -76,8 +41,9 @@ def canaries(
     allow_code: str | None = None,
     memory_gib: float | None = None,
     seed: int = 0,
+    on_plan: Callable[[str], None] = lambda words: None,
     on_note: Callable[[str], None] = lambda note: None,
-) -> CanaryReport:
+) -> tuple[Canary, ...]:
     """Plant a mark in `n` items and another one in a single item, and see whether points of such a sender show them.
 
     Two shadow senders are trained as the run was and distilled as the bundle was: one on the items with marks, one on
@@ -91,8 +57,15 @@ def canaries(
         Items with the first mark.
     seed : int
         Of which items these are, and of both trainings.
-    on_note : callable
+    on_plan : callable
         Called with the time that it will take.
+    on_note : callable
+        Called with marks that the model hardly sees.
+
+    Returns
+    -------
+    tuple of Canary
+        Of the mark in `n` items, and of the one in a single item.
 
     Raises
     ------
@@ -109,7 +82,7 @@ def canaries(
     marks = choose_marks(raw, prepare, span, n_marks=2)
     rows = np.random.default_rng([seed, 9]).permutation(len(raw))[: n + 1]
     groups = (rows[:n], rows[n:])
-    on_note(
+    on_plan(
         f"two shadow senders are trained on {len(raw):,} items each, one of them with marks: this takes at least "
         f"{2 * suspect.training.record.elapsed_s:.0f} s"
     )
@@ -122,7 +95,9 @@ def canaries(
         measure(mark, sight, prepare(some), prepare(mark.on(some)), marked, control, n_marked=len(at), seed=seed)
         for (mark, sight), at in zip(marks, groups, strict=True)
     )
-    return CanaryReport(figures, tuple(note for each in figures for note in _notes(each)))
+    for each in figures:
+        _note(each, on_note)
+    return figures
 
 
 def raw_items(suspect: Suspect, data: Any, features: Features) -> tuple[Array, Callable[[Array], Array]]:
@@ -141,7 +116,7 @@ def raw_items(suspect: Suspect, data: Any, features: Features) -> tuple[Array, C
 
 def measure(
     mark: Mark, sight: Sight, clean: Array, with_mark: Array, marked: Sent, control: Sent, *, n_marked: int, seed: int
-) -> CanaryFigures:
+) -> Canary:
     """Return whether the points of a sender who had a mark show it.
 
     Parameters
@@ -157,7 +132,7 @@ def measure(
     low, high = _interval(n_above, n_points)
     n_lit, n_lit_control = (int((each >= LIT).sum()) for each in (found, usual))
     before, after = (marked.model.encode(each)[0] for each in (clean, with_mark))
-    return CanaryFigures(
+    return Canary(
         n_marked=n_marked,
         where=mark.where,
         usage=mark.usage,
@@ -172,7 +147,7 @@ def measure(
         rebuilt_control=rebuilt(sight, clean, with_mark, _stolen(control, seed)),
         rebuilt_model=rebuilt(sight, clean, with_mark, _own(marked.model)),
         seen=float(np.linalg.norm(after - before, axis=1).mean() / max(total_sd(before), 1e-12)),
-        is_shown=low > SHOWN or _interval(n_lit, n_points)[0] > _interval(n_lit_control, len(usual))[1],
+        is_shown=bool(low > SHOWN or found.max() >= max(LIT, usual.max() + LIT / 2)),
     )
 
 
@@ -202,11 +177,10 @@ def _interval(n: int, of: int) -> tuple[float, float]:
     return low, high
 
 
-def _notes(found: CanaryFigures) -> list[str]:
+def _note(found: Canary, on_note: Callable[[str], None]) -> None:
     items = "one item" if found.n_marked == 1 else f"{found.n_marked:,} items"
-    if found.seen >= LEAST_SEEN:
-        return []
-    return [
-        f"the encoder hardly sees the mark in {items} ({found.where}): it moves a latent by {found.seen:.2g} standard "
-        "deviations of the space, so that points which do not show it prove little"
-    ]
+    if found.seen < LEAST_SEEN:
+        on_note(
+            f"the encoder hardly sees the mark in {items} ({found.where}): it moves a latent by {found.seen:.2g} "
+            "standard deviations of the space, so that points which do not show it prove little"
+        )

@@ -68,8 +68,8 @@ def choose_marks(
     Raises
     ------
     UsageError
-        If the preprocessing removes the marks, or they lie outside of the declared range and would be clipped: the model
-        cannot see them.
+        If the preprocessing removes the marks, or they lie outside of the declared range, where they would be
+        clipped: the model cannot see them.
     """
     found: list[tuple[Mark, Sight]] = []
     reasons: list[str] = []

@@ -85,7 +85,7 @@ def read_suspect(
         opened,
         adapted,
         training,
-        recipe_of(opened.manifest, seed=seed),
+        recipe_of(opened.manifest, int(opened.is_anchor.sum()), seed=seed),
         members,
         others,
         split.trained,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from pydantic import JsonValue, ValidationError
+from pydantic import ValidationError
 
 from rosetta.errors import UsageError
 from rosetta.schemas.audit import Disclosure
@@ -14,10 +14,10 @@ from rosetta.schemas.distill import DistillSettings
 from rosetta.schemas.manifest import Manifest
 from rosetta.schemas.record import PrivacyLevel
 
-TOLD = ("members", "mix", "draw")  # of an origin, that are settings too
+TOLD = {"averaged": "members", "mixed": "mix", "decoded": "draw"}  # of an origin, that is a setting too
 
 
-def recipe_of(manifest: Manifest, *, seed: int = 0) -> DistillSettings:
+def recipe_of(manifest: Manifest, n_anchors: int, *, seed: int = 0) -> DistillSettings:
     """Return settings that make points of the same origins, in the same numbers and ways.
 
     What a manifest does not tell is as by default: the limit of re-encoding, and the method that chooses items.
@@ -27,37 +27,40 @@ def recipe_of(manifest: Manifest, *, seed: int = 0) -> DistillSettings:
     UsageError
         For points of public inputs, which are not in the data.
     """
-    told = manifest.provenance.selection.settings
-    origins = _counts(manifest, told.get("origins"))
-    if "public" in origins:
+    counts, told = _counts(manifest, n_anchors), _told(manifest)
+    if "public" in counts:
         raise UsageError("the bundle has points of public inputs, which shadow senders cannot make: they lack them")
+    alone = {name: checks for name, (anchors, checks) in counts.items() if not anchors}  # --observed-checks
     settings: dict[str, Any] = {
-        "origin": tuple(f"{name}={each['n_anchors']}" for name, each in origins.items() if each["n_anchors"]),
-        "checks": sum(int(each["n_checks"]) for each in origins.values()),
-        "residuals": bool(origins.get("decoded", {}).get("residuals")) or "decoded" not in origins,
+        "origin": tuple(f"{name}={anchors}" for name, (anchors, _) in counts.items() if anchors),
+        "checks": sum(checks for name, (_, checks) in counts.items() if name not in alone),
+        "observed_checks": alone.get("observed", 0),
+        "residuals": "decoded" not in counts or told.get("decoded", {}).get("residuals") is True,
     }
-    for each in origins.values():
-        settings |= {name: each[name] for name in TOLD if each.get(name) is not None}
-    if (privacy := told.get("privacy")) in get_args(PrivacyLevel):
+    settings |= {name: value for origin, name in TOLD.items() if (value := told.get(origin, {}).get(name)) is not None}
+    if (privacy := manifest.provenance.selection.settings.get("privacy")) in get_args(PrivacyLevel):
         settings["privacy"] = privacy
     settings |= _differential(manifest)
-    words = {"license": "LicenseRef-shadow", "title": "A shadow", "creators": ("A shadow sender",)}
+    words: dict[str, Any] = {"license": "LicenseRef-shadow", "title": "A shadow", "creators": ("A shadow sender",)}
     return DistillSettings(**settings, **words, seed=seed)
 
 
-def _counts(manifest: Manifest, told: JsonValue) -> dict[str, dict[str, Any]]:
-    """Return what is told of each origin, at least how many pairs are anchors and how many checks."""
-    found: dict[str, dict[str, Any]] = {}
+def _counts(manifest: Manifest, n_anchors: int) -> dict[str, tuple[int, int]]:
+    """Return how many anchors and how many check pairs are of each origin: the anchors come first."""
+    found: dict[str, tuple[int, int]] = {}
+    first = 0
     for entry in manifest.content.origins:
-        each = told.get(entry.origin) if isinstance(told, Mapping) else None
-        known = dict(each) if isinstance(each, Mapping) else {}
-        n_pairs = found.get(entry.origin, {}).get("n_pairs", 0) + entry.n_pairs
-        anchors = known.get("n_anchors")
-        n_anchors = anchors if isinstance(anchors, int) else n_pairs
-        found[entry.origin] = known | {
-            "n_pairs": n_pairs, "n_anchors": n_anchors, "n_checks": max(n_pairs - n_anchors, 0),
-        }  # fmt: skip
+        of_these = min(max(n_anchors - first, 0), entry.n_pairs)
+        anchors, checks = found.get(entry.origin, (0, 0))
+        found[entry.origin] = (anchors + of_these, checks + entry.n_pairs - of_these)
+        first += entry.n_pairs
     return found
+
+
+def _told(manifest: Manifest) -> dict[str, Mapping[str, Any]]:
+    """Return what is told of each origin's ways."""
+    told = manifest.provenance.selection.settings.get("origins")
+    return {name: each for name, each in told.items() if isinstance(each, Mapping)} if isinstance(told, Mapping) else {}
 
 
 def _differential(manifest: Manifest) -> dict[str, float]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rosetta.arrays import Array, Floats, flat
 
-N_STEPS, BATCH, RATE = 2000, 256, 2e-3
+N_STEPS, BATCH, RATE = 1500, 128, 2e-3
 WIDTHS = (256, 256)
 
 
@@ -35,7 +35,7 @@ def steal(inputs: Array, latents: Floats, *, seed: int, n_steps: int = N_STEPS) 
     seed : int
         Of weights and batches.
     n_steps : int
-        Steps of Adam, of 256 pairs each, with a rate that falls to zero.
+        Steps of Adam, of 128 pairs each, with a rate that falls to zero.
     """
     x, z = (torch.from_numpy(flat(np.array(each, dtype=np.float32))) for each in (inputs, latents))
     (x_mean, x_sd), (z_mean, z_sd) = (x.mean(0), x.std().clamp_min(1e-6)), (z.mean(0), z.std(0).clamp_min(1e-6))
@@ -43,7 +43,7 @@ def steal(inputs: Array, latents: Floats, *, seed: int, n_steps: int = N_STEPS) 
         torch.manual_seed(seed)
         encoder, decoder = _network(x.shape[1], z.shape[1]), _network(z.shape[1], x.shape[1])
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=RATE)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=RATE, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / n_steps)
     for _ in range(n_steps):
         rows = torch.randint(len(x), (BATCH,), generator=generator)

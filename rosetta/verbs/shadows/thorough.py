@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,8 @@ import torch
 
 from rosetta.arrays import Array, Floats
 from rosetta.metrics import Doubles, lira
-from rosetta.metrics.separation import Separation, separation
+from rosetta.metrics.separation import separation
+from rosetta.schemas.shadows import ShadowAttack, ShadowAudit, Told
 from rosetta.verbs.matching import Features
 from rosetta.verbs.shadows.folder import ShadowFolder, open_shadows
 from rosetta.verbs.shadows.plan import ShadowPlan, plan_shadows
@@ -28,35 +29,6 @@ from rosetta.verbs.trainings.streaming import inputs_digest
 
 N_SHADOWS = 16
 VERSION = 1  # of what shadows are: another one makes others
-
-
-@dataclass(frozen=True)
-class CalibratedAttack:
-    """An attack whose score of an item is held against that of shadow senders with and without the item.
-
-    `online` knows the shadows with the item too, `offline` those without it alone, `alone` is the score as it is.
-    `shadows` is what the attack finds out about the shadows themselves, each judged by the others: of a sender of this
-    kind, over all items, and so with a narrow interval even where few items were held out.
-    """
-
-    attack: str
-    is_ceiling: bool  # whether it needs the sender's own model, which a bundle does not hold
-    alone: Separation
-    online: Separation
-    offline: Separation
-    shadows: Separation
-
-
-@dataclass(frozen=True)
-class Thorough:
-    """What shadow senders found out."""
-
-    n_shadows: int
-    n_members: int
-    n_others: int
-    n_in: int  # items that a shadow was trained on; the sender on `n_members`
-    attacks: tuple[CalibratedAttack, ...]
-    elapsed_s: float  # of the shadows that were made now
 
 
 def thorough(
@@ -71,9 +43,9 @@ def thorough(
     allow_code: str | None = None,
     memory_gib: float | None = None,
     seed: int = 0,
-    on_note: Callable[[str], None] = lambda note: None,
+    on_plan: Callable[[str], None] = lambda words: None,
     on_shadow: Callable[[int, int, float], None] = lambda done, of, left_s: None,
-) -> Thorough:
+) -> ShadowAudit:
     """Return how well attacks on a bundle tell its items from others, calibrated by shadow senders.
 
     Each shadow is trained as the run was, on a random part of its items and of others, and distilled as the bundle was.
@@ -90,7 +62,7 @@ def thorough(
         Where finished shadows are kept, to go on from. It holds scores of private items, and no model.
     seed : int
         Of which items a shadow has, and of its training.
-    on_note : callable
+    on_plan : callable
         Called with the time that it will take.
     on_shadow : callable
         Called with the numbers of shadows done and of all, and the seconds that are left, NaN where nothing is known.
@@ -116,13 +88,13 @@ def thorough(
     ) as kept:
         target = scores_of(suspect.sent, items, seed=seed)
         measured = time.perf_counter() - started
-        on_note(
+        on_plan(
             _time_told(
                 suspect, plan, shadows, sum(kept.load(number) is not None for number in range(shadows)), measured
             )
         )
         scores = _all_scores(suspect, items, plan, kept, shadows, on_shadow)
-    return Thorough(
+    return ShadowAudit(
         n_shadows=shadows,
         n_members=n_members,
         n_others=plan.n_others,
@@ -134,7 +106,7 @@ def thorough(
 
 def judge_all(
     target: Floats, scores: Floats, is_in: Array, n_members: int, rng: np.random.Generator
-) -> tuple[CalibratedAttack, ...]:
+) -> tuple[ShadowAttack, ...]:
     """Return how well each attack tells the first `n_members` items from the others.
 
     Parameters
@@ -147,17 +119,20 @@ def judge_all(
         Which items the shadows had.
     """
 
-    def split(ratios: Doubles) -> Separation:
-        return separation(ratios[:n_members], ratios[n_members:], rng)
+    def told(members: Doubles, others: Doubles) -> Told:
+        return Told(**asdict(separation(members, others, rng)))
+
+    def split(ratios: Doubles) -> Told:
+        return told(ratios[:n_members], ratios[n_members:])
 
     return tuple(
-        CalibratedAttack(
+        ShadowAttack(
             attack=name,
             is_ceiling=name == MODEL,
             alone=split(np.asarray(target[number])),
             online=split(lira.online(target[number], scores[number], is_in)),
             offline=split(lira.offline(target[number], scores[number], is_in)),
-            shadows=separation(*lira.each_as_target(scores[number], is_in), rng),
+            of_shadows=told(*lira.each_as_target(scores[number], is_in)),
         )
         for number, name in enumerate(ATTACKS)
     )
@@ -189,8 +164,9 @@ def _all_scores(
         if known is not None:
             continue
         started = time.perf_counter()
-        found[number] = _shadow_scores(suspect, items, plan, number, kept.folder)
-        kept.save(number, found[number])
+        scores = _shadow_scores(suspect, items, plan, number, kept.folder)
+        kept.save(number, scores)
+        found[number] = scores
         spent, n_made, n_done = spent + time.perf_counter() - started, n_made + 1, n_done + 1
         on_shadow(n_done, n_shadows, spent / n_made * (n_shadows - n_done))
     return np.stack([each for each in found if each is not None], axis=1)

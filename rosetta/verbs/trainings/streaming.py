@@ -192,7 +192,7 @@ class _Digest:
 
     def update(self, block: Array) -> None:
         self.n_items, self.shape = self.n_items + len(block), str(block.shape[1:])
-        self.numbers.update(np.ascontiguousarray(block, dtype="<f4"))
+        self.numbers.update(np.ascontiguousarray(block, dtype="<f4").data)
 
     def hexdigest(self) -> str:
         digest = self.numbers.copy()
