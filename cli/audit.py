@@ -68,6 +68,14 @@ def audit(
             rich_help_panel=SHADOWS,
         ),
     ] = None,
+    canary_record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MARKED.npz",
+            help="Look for marks that rosetta plant put into the data that MODEL was trained on.",
+            rich_help_panel=SHADOWS,
+        ),
+    ] = None,
     features: Features = None,
     allow_code: AllowCode = None,
     allow_pickle: AllowPickle = False,
@@ -103,6 +111,7 @@ def audit(
                 shadows=n_shadows,
                 shadow_folder=shadow_folder,
                 canaries=canaries,
+                canary_record=canary_record,
                 on_plan=note,
                 on_shadow=tell_shadow,
                 on_note=notes.append,

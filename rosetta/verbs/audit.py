@@ -65,6 +65,7 @@ def audit(
     shadows: int | None = None,
     shadow_folder: str | PathLike[str] | None = None,
     canaries: int | None = None,
+    canary_record: str | PathLike[str] | None = None,
     on_note: Callable[[str], None] = lambda note: None,
     on_rows: Callable[[int, int], None] = lambda done, of: None,
     on_plan: Callable[[str], None] = lambda words: None,
@@ -106,6 +107,8 @@ def audit(
         Where finished shadows are kept, to go on from.
     canaries : int, optional
         Plant a mark in so many items: `rosetta.verbs.shadows.canaries.canaries`.
+    canary_record : path, optional
+        Look for the marks that `rosetta.verbs.shadows.planting.plant` put into the data that the model was trained on.
     on_plan : callable
         Called with how long shadow senders will take, before they are made.
     on_shadow : callable
@@ -152,8 +155,8 @@ def audit(
             bundle, data, model, held_out=held_out, shadows=shadows, folder=shadow_folder, on_plan=on_plan,
             on_shadow=on_shadow, **sender,
         ),
-        canaries=() if canaries is None else plant(
-            bundle, data, model, n=canaries, on_plan=on_plan, on_note=on_note, **sender
+        canaries=() if canaries is None and canary_record is None else plant(
+            bundle, data, model, n=canaries, record=canary_record, on_plan=on_plan, on_note=on_note, **sender
         ),
     )  # fmt: skip
     notes += _notes(opened, found, has_held_out=held_out is not None, has_model=model is not None)

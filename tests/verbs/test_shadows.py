@@ -22,6 +22,7 @@ from rosetta.verbs.shadows import stolen
 from rosetta.verbs.shadows.canaries import canaries, measure
 from rosetta.verbs.shadows.marks import choose_marks, sight_of
 from rosetta.verbs.shadows.plan import ShadowPlan, plan_shadows
+from rosetta.verbs.shadows.planting import plant
 from rosetta.verbs.shadows.recipe import recipe_of
 from rosetta.verbs.shadows.scores import ATTACKS, MODEL, NEAREST, STOLEN
 from rosetta.verbs.shadows.sending import Sent, train_shadow
@@ -253,6 +254,33 @@ def test_canaries_are_planted_trained_on_and_looked_for(
     assert several.seen > 0.01
     with pytest.raises(UsageError, match="--canaries is 50; expected a number from 1 and below half of the 100 items"):
         canaries(tmp_path / "b.h5", items, run, n=50)
+
+
+def test_marks_in_what_a_sender_really_trains_on_are_looked_for_by_their_record(
+    small: tuple[np.ndarray, Path, Path], tmp_path: Path
+):
+    items, record = small[0], tmp_path / "marked.npz"
+    planted = plant(items, record, n=6)
+    marked = read_items(f"{record}::items")
+    quick = SETTINGS | {"epochs": 20, "validation": 0.0}
+    rosetta.train(marked, tmp_path / "run", **quick)
+    rosetta.distill(
+        tmp_path / "run", marked, tmp_path / "b.h5", origin="observed", pairs=80, checks=8, privacy="open", **WORDS
+    )
+
+    found = canaries(tmp_path / "b.h5", marked, tmp_path / "run", record=record)
+
+    assert (marked != items).any(axis=(1, 2)).sum() == 7
+    assert (planted.restored(marked) == items).all()
+    assert [each.n_marked for each in found] == [6, 1]
+    n_there = [int((rosetta.Bundle.open(tmp_path / "b.h5").inputs == item).all(axis=(1, 2)).any()) for item in
+               marked[planted.rows[0]]]  # fmt: skip
+    assert found[0].n_lit == sum(n_there)
+    assert found[0].is_shown
+    with pytest.raises(UsageError, match="does not have the canaries of the record"):
+        planted.restored(items)
+    with pytest.raises(UsageError, match="give one of them"):
+        canaries(tmp_path / "b.h5", marked, tmp_path / "run", record=record, n=3)
 
 
 def test_learning_from_pairs_gives_back_a_linear_map():

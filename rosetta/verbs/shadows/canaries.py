@@ -20,7 +20,8 @@ from rosetta.schemas.shadows import Canary
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import expected_by
 from rosetta.verbs.prepare import open_matched
-from rosetta.verbs.shadows.marks import N_LOOKED_AT, Mark, Sight, choose_marks, rebuilt
+from rosetta.verbs.shadows.marks import N_LOOKED_AT, Mark, Sight, choose_marks, rebuilt, sight_of
+from rosetta.verbs.shadows.planting import read_planted
 from rosetta.verbs.shadows.reading import Suspect, read_suspect
 from rosetta.verbs.shadows.sending import Sent, points_of, train_shadow
 from rosetta.verbs.shadows.stolen import steal
@@ -31,12 +32,16 @@ LIT = 0.5  # of the mark, from which on a single point shows it to the eye
 LEAST_SEEN = 0.01  # total standard deviations of the space that a mark moves a latent by, below which little is tested
 
 
+Marks = list[tuple[Mark, Sight]]
+
+
 def canaries(
     bundle: str | PathLike[str],
     data: Any,
     model: str | PathLike[str] | None,
     *,
-    n: int,
+    n: int | None = None,
+    record: str | PathLike[str] | None = None,
     features: Features = None,
     allow_code: str | None = None,
     memory_gib: float | None = None,
@@ -53,8 +58,11 @@ def canaries(
     ----------
     bundle, data, model, features, allow_code, memory_gib
         As for `audit`; `model` is a run folder, and `data` what it was trained on.
-    n : int
-        Items with the first mark.
+    n : int, optional
+        Items with the first mark; one of `n` and `record` is needed.
+    record : path, optional
+        What `plant` wrote: the bundle's own sender was trained on marked items, and is looked at itself. Only the
+        sender without marks is a shadow then.
     seed : int
         Of which items these are, and of both trainings.
     on_plan : callable
@@ -75,39 +83,75 @@ def canaries(
     suspect = read_suspect(
         bundle, data, model, held_out=None, features=features, memory_gib=memory_gib, allow_code=allow_code, seed=seed
     )
-    raw, prepare = raw_items(suspect, data, features)
-    if not 1 <= n < len(raw) // 2:
-        raise UsageError(f"--canaries is {n}; expected a number from 1 and below half of the {len(raw):,} items")
+    if (n is None) == (record is None):
+        raise UsageError("--canaries and --canary-record are two ways to have marks: give one of them")
+    every, prepare = raw_items(suspect, data, features)
     span = suspect.bundle.manifest.content.input.value_range
-    marks = choose_marks(raw, prepare, span, n_marks=2)
-    rows = np.random.default_rng([seed, 9]).permutation(len(raw))[: n + 1]
-    groups = (rows[:n], rows[n:])
-    on_plan(
-        f"two shadow senders are trained on {len(raw):,} items each, one of them with marks: this takes at least "
-        f"{2 * suspect.training.record.elapsed_s:.0f} s"
-    )
-    planted = raw.copy()
-    for (mark, _), at in zip(marks, groups, strict=True):
-        planted[at] = mark.on(planted[at])
-    marked, control = (_send(suspect, prepare(each), seed=seed) for each in (planted, raw))
-    some = raw[np.setdiff1d(np.arange(len(raw)), rows)[:N_LOOKED_AT]]
+    if record is not None:
+        every, marks, groups = _planted_before(suspect, every, prepare, span, record)
+    else:
+        marks, groups = _chosen(suspect, every, prepare, span, n or 0, seed)
+    raw = every[suspect.rows]
+    who, n_shadows = ("one shadow sender is", 1) if record is not None else ("two shadow senders are", 2)
+    least_s = n_shadows * suspect.training.record.elapsed_s
+    on_plan(f"{who} trained on {len(raw):,} items: this takes at least {least_s:.0f} s")
+    if record is not None:
+        marked = suspect.sent
+    else:
+        for (mark, _), at in zip(marks, groups, strict=True):
+            every[at] = mark.on(every[at])
+        marked = _send(suspect, prepare(every[suspect.rows]), seed=seed)
+    control = _send(suspect, prepare(raw), seed=seed)
+    unmarked = np.setdiff1d(suspect.rows, np.concatenate(groups))
+    some = every[unmarked[:N_LOOKED_AT]]
     figures = tuple(
         measure(mark, sight, prepare(some), prepare(mark.on(some)), marked, control, n_marked=len(at), seed=seed)
         for (mark, sight), at in zip(marks, groups, strict=True)
+        if len(at)
     )
     for each in figures:
         _note(each, on_note)
     return figures
 
 
+def _planted_before(
+    suspect: Suspect, raw: Array, prepare: Callable[[Array], Array], span: tuple[float, float],
+    record: str | PathLike[str],
+) -> tuple[Array, Marks, tuple[Array, ...]]:  # fmt: skip
+    """Return the items without the marks of a record, the marks, and which of the run's items have them."""
+    planted = read_planted(record)
+    every = planted.restored(raw)
+    marks = [(mark, _seen(mark, every, prepare, span)) for mark in planted.marks]
+    return every, marks, tuple(at[np.isin(at, suspect.rows)] for at in planted.rows)  # some may have been held out
+
+
+def _chosen(
+    suspect: Suspect, raw: Array, prepare: Callable[[Array], Array], span: tuple[float, float], n: int, seed: int
+) -> tuple[Marks, tuple[Array, ...]]:
+    """Return two marks, and which of the run's items get them."""
+    n_members = len(suspect.rows)
+    if not 1 <= n < n_members // 2:
+        raise UsageError(f"--canaries is {n}; expected a number from 1 and below half of the {n_members:,} items")
+    marks = choose_marks(raw[suspect.rows], prepare, span, n_marks=2)
+    chosen = suspect.rows[np.random.default_rng([seed, 9]).permutation(n_members)[: n + 1]]
+    return marks, (chosen[:n], chosen[n:])
+
+
+def _seen(mark: Mark, raw: Array, prepare: Callable[[Array], Array], span: tuple[float, float]) -> Sight:
+    found = sight_of(mark, raw[:N_LOOKED_AT], prepare, span)
+    if isinstance(found, str):
+        raise UsageError(f"the model cannot see the canaries: {found}")
+    return found
+
+
 def raw_items(suspect: Suspect, data: Any, features: Features) -> tuple[Array, Callable[[Array], Array]]:
-    """Return the raw items that the model was trained on, and what prepares raw items for it."""
+    """Return all raw items of the data, and what prepares raw items for the model."""
     expected = expected_by(suspect.model)
     rows = open_matched(data, expected, features=features).rows
     try:
         if rows.holds_sounds:
             raise UsageError("canaries cannot be planted in recordings, which differ in length: leave --canaries out")
-        raw = np.array(rows.read(0, rows.shape[0]))[suspect.rows]
+        raw = np.array(rows.read(0, rows.shape[0]))
     finally:
         rows.close()
     steps = expected.steps or []
