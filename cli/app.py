@@ -20,6 +20,7 @@ from . import (
     inspect,
     keygen,
     migrate,
+    plant,
     rules,
     schema,
     sign,
@@ -63,6 +64,7 @@ app.command("train")(train.train)
 app.command("sweep")(sweep.sweep)
 app.command("distill")(distill.distill)
 app.command("audit")(audit.audit)
+app.command("plant")(plant.plant)
 app.command("inspect")(inspect.inspect)
 app.command("validate")(validate.validate)
 app.command("rules")(rules.rules)

@@ -11,6 +11,7 @@ from .data import takes_source
 from .errors import exit_on_error
 from .options import DATA_HELP, AllowCode, AllowPickle, BundlePath, Features, Force, Groups, Json, Memory, Seed
 from .render import emit, note, plain, row_progress, table
+from .shadows import SHADOWS, shadows_of, show_shadows, tell_shadow
 
 if TYPE_CHECKING:
     from rosetta.schemas.audit import AuditReport, DisclosureAudit
@@ -57,6 +58,41 @@ def audit(
         Path | None,
         typer.Option(metavar="tre.json", help="A report for the output checkers of a trusted research environment."),
     ] = None,
+    thorough: Annotated[
+        bool,
+        typer.Option(
+            "--thorough",
+            help="Calibrate attacks by shadow senders: train and distil again on other items, which takes as long.",
+            rich_help_panel=SHADOWS,
+        ),
+    ] = False,
+    shadows: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="How many of them --thorough makes.", show_default="16", rich_help_panel=SHADOWS
+        ),
+    ] = None,
+    shadow_folder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep finished ones, and go on from there.", rich_help_panel=SHADOWS),
+    ] = None,
+    canaries: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Plant a mark in N items of a copy of the data, and one in a single item: do points of a sender that "
+            "is trained on them show it?",
+            rich_help_panel=SHADOWS,
+        ),
+    ] = None,
+    canary_record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MARKED.npz",
+            help="Look for marks that rosetta plant put into the data that MODEL was trained on.",
+            rich_help_panel=SHADOWS,
+        ),
+    ] = None,
     features: Features = None,
     allow_code: AllowCode = None,
     allow_pickle: AllowPickle = False,
@@ -73,6 +109,7 @@ def audit(
         from rosetta.verbs.audit import audit as run
 
         notes: list[str] = []
+        n_shadows = shadows_of(thorough, shadows)
         with row_progress(f"auditing {bundle.name}") as on_rows:
             found = run(
                 bundle,
@@ -92,6 +129,12 @@ def audit(
                 memory_gib=memory,
                 seed=seed,
                 force=force,
+                shadows=n_shadows,
+                shadow_folder=shadow_folder,
+                canaries=canaries,
+                canary_record=canary_record,
+                on_plan=note,
+                on_shadow=tell_shadow,
                 on_note=notes.append,
                 on_rows=on_rows,
             )
@@ -113,6 +156,7 @@ def _show(report: AuditReport, *, has_policy: bool) -> None:
     for finding in found.findings:
         whose = f" ({finding.origin})" if finding.origin else ""
         typer.echo(f"{'! ' if finding.verdict else '  '}{finding.attack}{whose}: {plain(finding.reason)}")
+    show_shadows(report)
     if has_policy:
         typer.echo(f"\npolicy: {'BROKEN' if report.violations else 'kept'}")
     for violation in report.violations:

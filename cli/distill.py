@@ -160,6 +160,15 @@ def distill(
             rich_help_panel=PRIVACY,
         ),
     ] = None,
+    audit_held_out: Annotated[
+        bool,
+        typer.Option(
+            "--audit-held-out",
+            help="Keep what MODEL's training held out (train --validation) out of the points, and test membership with "
+            "it.",
+            rich_help_panel=PRIVACY,
+        ),
+    ] = False,
     policy: Annotated[
         Path | None,
         typer.Option(metavar="policy.toml", help="What must hold, or nothing is written.", rich_help_panel=PRIVACY),
@@ -257,6 +266,7 @@ def distill(
                 stratify=stratify,
                 points_from=points_from,
                 held_out=held_out,
+                audit_held_out=audit_held_out,
                 policy=policy,
                 groups=groups,
                 license=license,

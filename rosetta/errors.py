@@ -33,6 +33,10 @@ class SelectionError(RosettaError):
     """A number of pairs that the data cannot give."""
 
 
+class OverfittedError(SelectionError):
+    """A model that has learned its training items by heart, so that points are not decoded from it."""
+
+
 class MetricError(RosettaError):
     """Arrays that a metric is not defined for."""
 

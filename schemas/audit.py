@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from rosetta.schemas.manifest import OriginName
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Share, Text
+from rosetta.schemas.shadows import Canary, ShadowAudit
 
 # the worst first; "not judged": no held-out items, so that nobody knows whether members can be told from others
 Verdict = Literal["holds items", "close to items", "not judged", "no item found"]
@@ -209,3 +210,5 @@ class AuditReport(Record):
     content_id: Sha256
     audit: DisclosureAudit
     violations: tuple[Text, ...] = ()  # of the policy, where one was given
+    shadows: ShadowAudit | None = None  # with --thorough
+    canaries: tuple[Canary, ...] = ()  # with --canaries

@@ -120,6 +120,8 @@ class DataSummary(Record):
     n_skipped: Count = 0  # bad files that --skip-bad left out
     n_excluded: Count = 0  # items that a policy left out
     n_groups: Positive | None = None  # whose items are all held out, or all trained on; null: items were split
+    inputs_sha256: Sha256 | None = None  # of the prepared inputs, to know them again; absent from older runs
+    held_out_sha256: Sha256 | None = None  # of the numbers of the rows that were held out
 
 
 class RunRecord(Record):

@@ -17,6 +17,7 @@ from rosetta.errors import ModelError
 from rosetta.preprocessing import Step
 from rosetta.registry import Registry
 from rosetta.schemas.manifest import ModelDescription, Parent
+from rosetta.schemas.run import RunConfig, RunRecord
 
 Spread = Literal["sd", "variance", "log-variance"]
 
@@ -40,6 +41,14 @@ class SpaceOf:
     name: str | None
     generation: int
     parents: tuple[Parent, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model of ours was trained: with its data at hand, it says which of them were held out."""
+
+    config: RunConfig
+    record: RunRecord
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,8 @@ class Adapted:
         What the user should know, such as that loading it ran code.
     n_left_out : int, optional
         Of our own models: how many items a policy left out of the training.
+    training : Training, optional
+        How it was trained, of our own models.
     """
 
     kind: str
@@ -94,6 +105,7 @@ class Adapted:
     space: SpaceOf | None = None
     notes: tuple[str, ...] = ()
     n_left_out: int | None = None
+    training: Training | None = None
 
 
 class Adapter(NamedTuple):

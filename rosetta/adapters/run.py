@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rosetta import preprocessing
-from rosetta.adapters import Adapted, Adapter, Loading, SpaceOf, adapters
+from rosetta.adapters import Adapted, Adapter, Loading, SpaceOf, Training, adapters
 from rosetta.arrays import Array, Floats
 from rosetta.files import RUN_MARK, RUNS_MARK
 from rosetta.models.checkpoint import Checkpoint, load_run
@@ -51,6 +51,7 @@ def adapt_run(checkpoint: Checkpoint, loading: Loading) -> Adapted:
             parents=tuple(Parent(content_id=each.content_id, relation="anchored_to") for each in record.anchors),
         ),
         n_left_out=record.data.n_excluded,
+        training=Training(config, record),
     )
 
 

@@ -19,7 +19,7 @@ from rosetta.disclosure.nearest import Nearest, nearest_items
 from rosetta.disclosure.page import steward_page
 from rosetta.disclosure.roc import LEAST_EACH
 from rosetta.disclosure.tre import tre_report
-from rosetta.errors import IncompatibleError
+from rosetta.errors import IncompatibleError, UsageError
 from rosetta.files import check_output, shown, write_small
 from rosetta.rounding import coarse_count
 from rosetta.schemas.audit import AuditReport, DisclosureAudit, Finding
@@ -39,6 +39,8 @@ from rosetta.verbs.closest import can_draw, closest_pairs
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import BUDGET_GIB
 from rosetta.verbs.policies import Membership, included_rows, load_policy, policy_mark, violations
+from rosetta.verbs.shadows.canaries import canaries as plant
+from rosetta.verbs.shadows.thorough import thorough
 from rosetta.verbs.software import versions
 from rosetta.verbs.trainings.streaming import memory_budget
 from rosetta.verbs.validate import open_valid
@@ -65,8 +67,14 @@ def audit(
     memory_gib: float | None = None,
     seed: int = 0,
     force: bool = False,
+    shadows: int | None = None,
+    shadow_folder: str | PathLike[str] | None = None,
+    canaries: int | None = None,
+    canary_record: str | PathLike[str] | None = None,
     on_note: Callable[[str], None] = lambda note: None,
     on_rows: Callable[[int, int], None] = lambda done, of: None,
+    on_plan: Callable[[str], None] = lambda words: None,
+    on_shadow: Callable[[int, int, float], None] = lambda done, of, left_s: None,
 ) -> AuditReport:
     """Return what a bundle reveals of the private items that it was made from.
 
@@ -109,6 +117,18 @@ def audit(
         The same seed gives the same figures.
     force : bool
         Replace files that are there.
+    shadows : int, optional
+        Calibrate attacks with so many shadow senders: `rosetta.verbs.shadows.thorough.thorough`.
+    shadow_folder : path, optional
+        Where finished shadows are kept, to go on from.
+    canaries : int, optional
+        Plant a mark in so many items: `rosetta.verbs.shadows.canaries.canaries`.
+    canary_record : path, optional
+        Look for the marks that `rosetta.verbs.shadows.planting.plant` put into the data that the model was trained on.
+    on_plan : callable
+        Called with how long shadow senders will take, before they are made.
+    on_shadow : callable
+        Called with the numbers of shadow senders done and of all, and the seconds that are left.
     on_note : callable
         Called with what was not tested, and with what looks odd.
     on_rows : callable
@@ -127,6 +147,8 @@ def audit(
     for path, suffix in ((page, ".html"), (picture, ".png"), (report, ".json")):
         if path is not None:
             check_output(Path(path), force=force, suffix=suffix)
+    if shadow_folder is not None and shadows is None:
+        raise UsageError("--shadow-folder has no effect without --thorough: leave it out")
     clauses = None if policy is None else load_policy(Path(policy))
     opened = open_valid(Path(bundle))
     compared = _compared(opened, earlier)
@@ -151,7 +173,17 @@ def audit(
         if clauses is None
         else (*_violations(opened, found, clauses), *_excluded(opened, found, clauses, nearest, members))
     )
-    told = AuditReport(bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken)
+    loading: dict[str, Any] = {"features": features, "allow_code": allow_code, "memory_gib": memory_gib, "seed": seed}
+    told = AuditReport(
+        bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken,
+        shadows=None if shadows is None else thorough(
+            bundle, data, model, held_out=held_out, shadows=shadows, folder=shadow_folder, on_plan=on_plan,
+            on_shadow=on_shadow, **loading,
+        ),
+        canaries=() if canaries is None and canary_record is None else plant(
+            bundle, data, model, n=canaries, record=canary_record, on_plan=on_plan, on_note=on_note, **loading
+        ),
+    )  # fmt: skip
     notes += _notes(opened, found, has_held_out=held_out is not None, has_model=model is not None)
     drawn = draw_closest(closest_pairs(opened, items.inputs, nearest, found)) if wants_pictures else None
     software, accounts = f"Rosetta {versions()['rosetta']}", accounts_of(opened)

@@ -140,6 +140,8 @@ def _describe_selection(
         told["strata"] = len(opened.chooser.strata.names)
     if opened.chooser.n_sampled is not None:
         told |= levels.coarse_figures({"items_sampled": opened.chooser.n_sampled}, level)
+    if settings.audit_held_out:
+        told["audit_held_out"] = True
     if opened.items.told.filled:
         told["filled_features"] = list(opened.items.told.filled)
     if opened.items.told.n_skipped:

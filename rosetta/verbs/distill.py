@@ -41,6 +41,7 @@ from rosetta.verbs.points.asking import check_model, check_policy, check_public,
 from rosetta.verbs.points.choosing import grown, strata_counts
 from rosetta.verbs.points.encoding import OnRows
 from rosetta.verbs.points.make import Points, make_points
+from rosetta.verbs.points.memorised import check_memory
 from rosetta.verbs.points.opened import Asked, Opened, open_sender
 from rosetta.verbs.points.plan import portions_of, with_origin
 from rosetta.verbs.points.telling import check_result, note_findings, note_points
@@ -136,6 +137,9 @@ def distill(
     ------
     PolicyError
         If the policy forbids the bundle, with clauses and figures.
+    OverfittedError
+        If points are to be decoded from a model that has learned its training items by heart, and ``privacy`` is not
+        ``"open"``.
     RosettaError
         For anything that cannot be used. Nothing is written then, as with a policy's no.
 
@@ -196,6 +200,7 @@ def _distilled(
     *, force: bool, on_note: Callable[[str], None], on_audit: OnRows,
 ) -> DistillReport:  # fmt: skip
     """Make points of what is opened, audit them, and write them."""
+    check_memory(opened, settings, on_note)
     settings, growth = grown(opened, settings)
     if growth and (len(growth) == 1 or growth[-1].n_pairs == settings.pairs):
         on_note(

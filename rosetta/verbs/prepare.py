@@ -19,7 +19,7 @@ from rosetta.preprocessing import Step
 from rosetta.rounding import outward
 from rosetta.sources import Rows, as_source, open_rows, subset
 from rosetta.verbs.matching import Features, Matched, match_features, some
-from rosetta.verbs.trainings.streaming import Blocks, Facts, Stream, facts_of
+from rosetta.verbs.trainings.streaming import Blocks, Facts, Stream, facts_of, inputs_digest
 
 COUNTS = ("poisson", "negative-binomial")
 
@@ -56,6 +56,11 @@ class Prepared:
         """What is to be known of the inputs that constants are fitted to."""
         return facts_of(_of_kept(preprocessing.blocks_of(self.inputs, FACTS_BLOCK), self.kept))
 
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of the inputs that constants are fitted to."""
+        return inputs_digest(_of_kept(preprocessing.blocks_of(self.inputs, FACTS_BLOCK), self.kept))
+
     def close(self) -> None:
         """Give back the source, which the columns are read from."""
         self.source.close()
@@ -73,7 +78,12 @@ class Streamable:
     @cached_property
     def facts(self) -> Facts:
         """What is to be known of the inputs that constants are fitted to, found in one pass."""
-        return facts_of(_of_kept(self.inputs.blocks(self.blocks.block), self.kept))
+        return facts_of(_of_kept(self.inputs.blocks(self.blocks.block), self.kept), digested=True)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of these inputs, found in the same pass."""
+        return str(self.facts.sha256)
 
     def close(self) -> None:
         """Give the file back."""

@@ -363,9 +363,12 @@ def test_a_stream_gives_the_rows_that_an_array_has(items: np.ndarray, data: str,
 def test_facts_of_blocks_are_those_of_the_array():
     counts = np.random.default_rng(0).integers(0, 9, size=(100, 2, 3)).astype(np.float32)
 
-    assert facts_of(np.split(counts, 10)) == (0, 8, None, np.median(counts.sum(axis=(1, 2))))
+    assert facts_of(np.split(counts, 10)) == (0, 8, None, np.median(counts.sum(axis=(1, 2))), None)
     counts[55, 1, 1] = -0.25
-    assert facts_of(np.split(counts, 10)) == (-0.25, 8, 55, None)
+    assert facts_of(np.split(counts, 10)) == (-0.25, 8, 55, None, None)
+    digests = {facts_of(np.split(counts, n), digested=True).sha256 for n in (1, 5, 10)}
+    assert digests == {streaming.inputs_digest([counts])}
+    assert digests != {streaming.inputs_digest([counts.reshape(100, 3, 2)])}
 
 
 def test_large_finite_numbers_are_not_taken_for_infinity():

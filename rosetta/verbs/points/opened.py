@@ -27,6 +27,7 @@ from rosetta.verbs.points.choosing import METHOD, Chooser, strata_of
 from rosetta.verbs.points.encoding import OnRows, encode_all, encoded, job_of, shard_rows
 from rosetta.verbs.points.given import given_latents
 from rosetta.verbs.points.groups import GroupCodes
+from rosetta.verbs.points.held_out import KnownSplit, known_split, require_split
 from rosetta.verbs.points.keeping import digest_of, kept_latents
 from rosetta.verbs.points.make import Points
 from rosetta.verbs.policies import Membership
@@ -62,11 +63,13 @@ class Opened:
     sender: Sender
     n_dims: int  # of the space
     stored_range: tuple[float, float] | None  # what 0 and 255 stand for, where inputs are stored in 8 bits
-    private: LazyArray  # every item, float32, those that the policy excludes as well
+    private: LazyArray  # every item, float32, those that the policy excludes as well; not those held out for the audit
     private_latents: LazyArray  # in all of the model's dimensions
-    held_out: Array | None
-    held_out_latents: Floats | None
+    held_out: LazyArray | None
+    held_out_latents: LazyArray | None
     chooser: Chooser  # also knows what was sampled, and the strata
+    all_latents: LazyArray  # of `items`, those that --audit-held-out leaves out as well
+    split: KnownSplit | str  # what of `items` the run was trained on, or why nobody knows
     groups: GroupCodes | None = None  # of every item, as `private`
     notes: tuple[str, ...] = ()  # for the user
 
@@ -77,8 +80,7 @@ class Opened:
 
     def space_latents(self, latents: LazyArray) -> LazyArray:
         """Return latents in the space's dimensions."""
-        n_dims = self.n_dims
-        return latents if latents.shape[1] == n_dims else Derived(latents, lambda rows: rows[:, :n_dims], n_dims)
+        return in_space(latents, self.n_dims)
 
     def label(self, points: Points) -> tuple[Floats, Floats | None]:
         """Return the posterior means and standard deviations of exactly these inputs, in the space's dimensions."""
@@ -95,7 +97,7 @@ def open_sender(
     output: Path, asked: Asked, model: Adapted | None, settings: DistillSettings, policy: Policy | None,
     *, on_rows: OnRows,
 ) -> Iterator[Opened]:  # fmt: skip
-    """Read the items, embed them, and leave out those that the policy excludes; what was kept on disk goes after."""
+    """Read and embed the items, and leave out those that policy and audit keep; what was kept on disk goes after."""
     expected = expected_by(model) if model is not None else Expected("the bundle", None, None, None, None)
     with ExitStack() as held:
         members = Membership(policy or Policy(), settings.groups, str(as_source(asked.data)))
@@ -110,6 +112,11 @@ def open_sender(
             return picked(array, rows) if members.n_excluded else array
 
         inputs = of_rows(items.inputs)  # of what is excluded, nothing is seen but by the audit
+        split = known_split(
+            None if model is None else model.training, items,
+            None if members.groups is None else members.groups.of_rows(rows),
+        )  # fmt: skip
+        kept = require_split(split, has_held_out=asked.held_out is not None) if settings.audit_held_out else None
         n_all = 0
         if model is not None:  # before all are read
             n_all = check_encoder(model, inputs[:PROBED], n_items=len(inputs))
@@ -126,6 +133,21 @@ def open_sender(
         else:
             latents, sds = held.enter_context(_embedded(output, asked, model, n_all, items, expected, on_rows))
         n_dims = (model.space_dims if model is not None else None) or latents.shape[1]
+        outsiders: tuple[LazyArray | None, LazyArray | None] = (others, None)
+        private: tuple[LazyArray, LazyArray] = (items.inputs, latents)
+        groups = members.groups
+        if kept is not None:
+            outsiders = _rows(items.inputs, in_space(latents, n_dims), kept.held_out)
+            rows = np.setdiff1d(rows, kept.held_out, assume_unique=True)
+            audited = np.setdiff1d(np.arange(len(latents)), kept.held_out, assume_unique=True)
+            private = _rows(items.inputs, latents, audited)
+            groups = None if groups is None else replace(groups, codes=groups.of_rows(audited))
+        elif others is not None and model is not None:
+            outsiders = others, encoded(model, others, what="held-out row").means[:, :n_dims]
+
+        def of_rows(array: LazyArray) -> LazyArray:
+            return picked(array, rows) if len(rows) < len(array) else array
+
         strata = strata_of(
             settings, items.told, rows, len(latents), latents=of_rows(latents), source=str(as_source(asked.data))
         )
@@ -143,9 +165,8 @@ def open_sender(
             groups=None if members.groups is None else members.groups.of_rows(rows),
         )
         yield Opened(
-            model, items, sender, n_dims, stored, items.inputs, latents, others,
-            None if others is None or model is None else encoded(model, others, what="held-out row").means[:, :n_dims],
-            chooser, members.groups, _notes(members, model),
+            model, items, sender, n_dims, stored, *private, *outsiders, chooser, latents, split, groups,
+            _notes(members, model),
         )  # fmt: skip
 
 
@@ -209,6 +230,15 @@ def _some_rows(inputs: LazyArray) -> str:
     """Return a digest of inputs that are spread over all, as data in memory has no other mark."""
     rows = np.unique(np.linspace(0, len(inputs) - 1, MARKED).astype(int))
     return digest_of(*(inputs[row : row + 1].tobytes() for row in rows.tolist()))
+
+
+def in_space(latents: LazyArray, n_dims: int) -> LazyArray:
+    """Return latents in the first `n_dims` of the model's dimensions, those of the space."""
+    return latents if latents.shape[1] == n_dims else Derived(latents, lambda rows: rows[:, :n_dims], n_dims)
+
+
+def _rows(inputs: LazyArray, latents: LazyArray, numbers: Array) -> tuple[LazyArray, LazyArray]:
+    return picked(inputs, numbers), picked(latents, numbers)
 
 
 def rounding(span: tuple[float, float] | None) -> Callable[[Array], Array]:

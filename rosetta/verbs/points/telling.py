@@ -75,9 +75,11 @@ def note_points(points: Points, opened: Opened, on_note: Callable[[str], None]) 
             "rosetta train does unless all lies in 0 to 1, it is not covered by the differential privacy"
         )
     if opened.held_out is None:
+        known = not isinstance(opened.split, str) and len(opened.split.held_out)
+        way = ", or keep out of the points what its training held out with --audit-held-out" if known else ""
         on_note(
             "the audit tried no attack on membership, so that made-up points are not judged: pass items that the model "
-            "has not seen with --held-out"
+            f"has not seen with --held-out{way}"
         )
 
 

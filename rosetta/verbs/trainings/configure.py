@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import numpy as np
@@ -178,6 +179,11 @@ def check_inputs(likelihood: Likelihood, facts: Facts, settings: TrainSettings) 
             f"the {settings.likelihood} likelihood is one of counts, but row {facts.uneven_row} (counted from 0) holds "
             "numbers that are not whole: pass counts as they were made, with --preprocess none"
         )
+
+
+def rows_digest(rows: Array) -> str:
+    """Return the sha256 of sorted row numbers, int, shape (n_rows,)."""
+    return hashlib.sha256(np.ascontiguousarray(rows, dtype="<i8").tobytes()).hexdigest()
 
 
 def split_items(n_items: int, settings: TrainSettings, groups: Array | None = None) -> tuple[Array, Array]:

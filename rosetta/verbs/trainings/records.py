@@ -7,16 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from rosetta.arrays import Array
 from rosetta.models.checkpoint import weights_digest
 from rosetta.models.vae import VAE
 from rosetta.objectives.pairs import AnchorPool
 from rosetta.schemas.run import AnchorSource, DataSummary, FinalFigures, RunConfig, RunRecord, TrainSettings
+from rosetta.training.items import Streamed
 from rosetta.training.loop import Training
 from rosetta.training.measuring import HeldOut, evaluate
 from rosetta.training.plan import Epoch
 from rosetta.training.watch import explain
 from rosetta.verbs.software import now, versions
 from rosetta.verbs.trainings.anchored import anchored_figures
+from rosetta.verbs.trainings.configure import rows_digest
 from rosetta.verbs.trainings.job import OTHER_TERMS, Job
 
 Row = dict[str, float | int | None]
@@ -95,6 +100,8 @@ def outcomes_of(
                 n_skipped=job.items.told.n_skipped,
                 n_excluded=job.n_excluded,
                 n_groups=job.n_groups,
+                inputs_sha256=job.items.sha256,
+                held_out_sha256=rows_digest(_held_out_rows(training, number)) if training.held_out.counts else None,
             ),
             n_parameters=sum(p.numel() for p in model.parameters()),
             started_from=None if job.start is None else job.start.record.weights_sha256,
@@ -115,6 +122,14 @@ def outcomes_of(
 def new_space_id(weights_sha256: str) -> str:
     """Return the id of the space that a model without anchors makes: a digest of its weights."""
     return "space-" + hashlib.sha256(f"rosetta-space-v1\n{weights_sha256}".encode()).hexdigest()[:32]
+
+
+def _held_out_rows(training: Training, number: int) -> Array:
+    """Return the sorted numbers of the rows that a model was not trained on."""
+    if isinstance(training.items, Streamed):
+        return np.flatnonzero(training.items.is_held_out)
+    rows = training.held_out.rows.cpu().numpy()
+    return np.sort(rows if rows.ndim == 1 else rows[number])
 
 
 def _final(means: Mapping[str, float], anchored: Mapping[str, float | None]) -> FinalFigures:

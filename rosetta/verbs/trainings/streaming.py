@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Facts(NamedTuple):
     high: float
     uneven_row: int | None  # the first that holds a number that is not whole
     median_total: float | None  # of an item, where all numbers are whole: they may be counts
+    sha256: str | None = None  # of all inputs, to know them again; None where nobody asked
 
 
 class Blocks(NamedTuple):
@@ -174,11 +176,38 @@ class Stream:
         return inputs
 
 
-def facts_of(blocks: Iterable[Array]) -> Facts:
-    """Return what is to be known of inputs that come in blocks, each of shape (n_items, …)."""
+def inputs_digest(blocks: Iterable[Array]) -> str:
+    """Return the sha256 of inputs that come in blocks, each of shape (n_items, …): the same whatever the blocks are."""
+    digest = _Digest()
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()
+
+
+class _Digest:
+    """The sha256 of inputs as they come: their shape, and their numbers as little-endian 32-bit floats."""
+
+    def __init__(self) -> None:
+        self.numbers, self.n_items, self.shape = hashlib.sha256(b"rosetta-inputs-v1\n"), 0, ""
+
+    def update(self, block: Array) -> None:
+        self.n_items, self.shape = self.n_items + len(block), str(block.shape[1:])
+        self.numbers.update(np.ascontiguousarray(block, dtype="<f4").data)
+
+    def hexdigest(self) -> str:
+        digest = self.numbers.copy()
+        digest.update(f"\n{self.n_items} {self.shape}".encode())
+        return digest.hexdigest()
+
+
+def facts_of(blocks: Iterable[Array], *, digested: bool = False) -> Facts:
+    """Return what is to be known of inputs that come in blocks, each of shape (n_items, …); if asked, their digest."""
     low, high, uneven_row, n_done = math.inf, -math.inf, None, 0
     totals: list[Array] = []
+    digest = _Digest()
     for block in blocks:
+        if digested:
+            digest.update(block)
         low, high = min(low, float(block.min())), max(high, float(block.max()))
         if uneven_row is None:
             is_uneven = (flat(block) != np.floor(flat(block))).any(axis=1)
@@ -187,7 +216,8 @@ def facts_of(blocks: Iterable[Array]) -> Facts:
             else:
                 totals.append(flat(block).sum(axis=1, dtype=np.float64))
         n_done += len(block)
-    return Facts(low, high, uneven_row, float(np.median(np.concatenate(totals))) if uneven_row is None else None)
+    median = float(np.median(np.concatenate(totals))) if uneven_row is None else None
+    return Facts(low, high, uneven_row, median, digest.hexdigest() if digested else None)
 
 
 def memory_budget(memory_gib: float | None, device: torch.device, *, n_processes: int = 1) -> int:

@@ -1,0 +1,1 @@
+"""Shadow senders: the sender's training and distilling repeated on other items, to know what a bundle would tell."""
