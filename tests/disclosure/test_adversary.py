@@ -15,7 +15,8 @@ from tests.disclosure.cases import encode, side, world
 
 QUICK = Effort(n_steps=20, n_hidden=16)
 BY_FILE = {
-    "nearest point", "nearest latent", "subspace of the points", "subspace of the residuals", "extracted model",
+    "nearest point", "nearest latent", "subspace of the points", "subspace of the points, calibrated",
+    "subspace of the residuals", "extracted model",
     "extracted model, calibrated", "displaced latent", "rare items", "pair weights", "pair weights, extracted encoder",
     "the sender's own model",
 }  # fmt: skip

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from rosetta.disclosure.attacks import Case, Scores, attack, log_errors
-from rosetta.disclosure.components import Components, components_of
+from rosetta.disclosure.calibration import cross_fitted
+from rosetta.disclosure.components import Components
 from rosetta.disclosure.search import Doubles, Singles, as_rows
 
-LEAST_REFERENCE = 20  # items that a reference is fitted to
-MOST_REFERENCE = 500
 KEPT = 0.9  # of the reference's variance, that its components keep
 
 
@@ -47,20 +46,13 @@ def displacement(case: Case) -> Scores | None:
 )
 def calibrated(case: Case) -> Scores | None:
     """Score by the error of the stolen networks less that of a reference, which has not seen the scored outsiders."""
-    owners = np.unique(case.others.groups)
-    if len(owners) < 2 * LEAST_REFERENCE:
+    fits = cross_fitted(case)
+    if fits is None:
         return None
-    rng = case.rng(3)
-    own = np.unique(case.members.groups)
-    is_first = np.isin(case.others.groups, rng.permutation(owners)[: len(owners) // 2])
-    is_chosen = np.isin(case.members.groups, rng.permutation(own)[: len(own) // 2])
     members, others = (-each for each in case.stolen_errors)
-    for fitted, scored in ((is_first, is_chosen), (~is_first, ~is_chosen)):
-        reference = components_of(
-            case.others.inputs[np.flatnonzero(fitted)[:MOST_REFERENCE]], case.effort.n_components, case.rng(4)
-        )
-        others[~fitted] += _errors(reference, case.others.inputs[~fitted])
+    for reference, scored, left in fits:
         members[scored] += _errors(reference, case.members.inputs[scored])
+        others[left] += _errors(reference, case.others.inputs[left])
     return Scores(members, others)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rosetta.disclosure.attacks import Case, Scores, attack
+from rosetta.disclosure.calibration import cross_fitted
 from rosetta.disclosure.components import Components, components_of, span_scores
 from rosetta.disclosure.search import Singles
 
@@ -32,6 +33,27 @@ def residual_subspace(case: Case) -> Scores:
         for side, latents in zip((case.members, case.others), case.stolen_latents, strict=True)
     )
     return _scores(components, members, others, case.n_items)
+
+
+@attack(
+    "subspace of the points, calibrated",
+    knows="bundle and like items",
+    says="how much nearer an item lies to the span of the inputs than to that of like items",
+)
+def calibrated_subspace(case: Case) -> Scores | None:
+    """Score by the distance from the span of the inputs, less that from as many components of like items."""
+    fits = cross_fitted(case)
+    if fits is None:
+        return None
+    most = min(len(each.variances) for each in (case.components, *(fit.reference for fit in fits)))
+    numbers = sorted({round(each) for each in np.geomspace(min(5, most), max(most // 2, 1), N_NUMBERS)}, reverse=True)
+    members, others = (
+        span_scores(case.components, side.inputs, numbers)[:, len(numbers) :] for side in (case.members, case.others)
+    )
+    for reference, scored, left in fits:
+        for scores, side, at in ((members, case.members, scored), (others, case.others, left)):
+            scores[at] -= span_scores(reference, side.inputs[at], numbers)[:, len(numbers) :]
+    return Scores(members, others)
 
 
 def _scores(components: Components, members: Singles, others: Singles, n_items: int) -> Scores:

@@ -50,5 +50,24 @@ def test_points_from_the_true_moments_tell_of_no_member():
     members, others, _ = world(3)
     honest = world(3, 1650)[0][150:]
 
-    for name in ("subspace of the points", "subspace of the residuals"):
+    for name in ("subspace of the points", "subspace of the residuals", "subspace of the points, calibrated"):
         assert not tells(attacked(name, honest, side(members), side(others), latents=encode(honest)))
+
+
+def test_the_span_of_few_items_is_found_by_comparison_with_the_span_of_like_items():
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(60, 60)) * np.geomspace(3, 0.1, 60)
+
+    def items(n: int) -> np.ndarray:
+        rough = rng.lognormal(sigma=1.0, size=(n, 1))  # some items are far from any span, members or not
+        return ((rng.normal(size=(n, 60)) @ mixing) * rough).astype(np.float32)
+
+    members, others = items(80), items(400)
+    points = row_by_row(members, 1500, rng) + 0.3 * rng.normal(size=(1500, 60))
+
+    name = "subspace of the points, calibrated"
+    leaking, honest = (attacked(name, each, side(members), side(others)) for each in (points, items(1500)))
+
+    assert leaking.auc > 0.75
+    assert tells(leaking)
+    assert not tells(honest)
