@@ -54,7 +54,7 @@ class Standardize:
         for block in blocks:
             other, n_items = len(block) / (n_items + len(block)), n_items + len(block)
             usual.add(block)
-            digest.update(np.ascontiguousarray(block).data)
+            digest.update(np.ascontiguousarray(block, dtype="<f8").data)
             block_mean = block.mean(axis=0, dtype=np.float64)
             block_variance = block.var(axis=0, dtype=np.float64)
             if other == 1:

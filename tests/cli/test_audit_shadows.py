@@ -32,6 +32,7 @@ def test_shadow_senders_and_canaries_are_asked_for_told_and_shown(
         title="x",
         creators=["A"],
         residuals=False,
+        privacy="open",
     )
     options = ["audit", bundle, "--data", data, "--model", model]
 

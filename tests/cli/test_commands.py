@@ -335,6 +335,7 @@ def test_every_command_explains_itself(run):
     assert sorted(names) == sorted(
         [
             "audit",
+            "plant",
             "demo",
             "train",
             "distill",
@@ -399,7 +400,7 @@ def test_distill_options_reach_the_manifest(run, lab: Lab, tmp_path: Path):
         "--checks", 8, "--origin", "observed", "--select", "random", "--terms", "t", "--description", "d",
         "--citation", "c", "--data-description", "dd", "--space-name", "s", "--modality", "image",
         "--units", "u", "--axes", "row,column",
-        "--seed", 4,
+        "--seed", 4, "--reproducible", "--privacy", "open",
     )  # fmt: skip
 
     manifest = rosetta.Bundle.open(tmp_path / "b.h5").manifest
@@ -407,8 +408,9 @@ def test_distill_options_reach_the_manifest(run, lab: Lab, tmp_path: Path):
     assert [c.name for c in manifest.provenance.creators] == ["Alice", "Bob"]
     assert manifest.provenance.selection.settings == {
         "pairs": 9, "checks": 8, "origins": {"observed": {"n_anchors": 9, "n_checks": 8, "members": 1}},
+        "privacy": "open", "reproducible": True,
     }  # fmt: skip
-    assert (manifest.provenance.selection.method, manifest.provenance.selection.seed) == ("random", 4)
+    assert (manifest.provenance.selection.method, manifest.provenance.selection.seed) == ("random", None)
     assert (manifest.provenance.terms_of_use, manifest.provenance.description) == ("t", "d")
     assert (manifest.provenance.citation, manifest.provenance.data.description) == ("c", "dd")
     assert (manifest.content.space.name, manifest.content.input.modality) == ("s", "image")

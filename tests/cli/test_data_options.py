@@ -192,7 +192,9 @@ def test_bad_files_are_left_out_and_counted(run, tmp_path: Path):
 
 
 def _distil(run, birds: Path, output: Path, *options: Any) -> Any:
-    return run("distill", birds / "run", birds / "birds.csv", "-o", output, *WORDS[:8], *options, "--json")
+    return run(
+        "distill", birds / "run", birds / "birds.csv", "-o", output, *WORDS[:8], "--reproducible", *options, "--json"
+    )
 
 
 def test_rare_birds_are_among_the_points_if_each_kind_has_its_share(run, birds: Path, tmp_path: Path):

@@ -158,20 +158,20 @@ def test_the_worst_attack_decides_and_is_named_with_what_it_is_compared_with():
 
 def test_people_are_the_unit_where_it_is_said_whose_items_are(images: np.ndarray):
     people = np.arange(1400) // 10
-    points = averages(images[:700], 30, 60)
+    points = averages(images[:700], 30, 20)
 
     found = audit(
-        points, images[:700], ("averaged", 60), held_out=images[700:1400], groups=people[:700],
+        points, images[:700], ("averaged", 20), held_out=images[700:1400], groups=people[:700],
         held_out_groups=people[700:],
     )  # fmt: skip
     few = audit(
-        points, images[:700], ("averaged", 60), held_out=images[700:800], groups=people[:700],
+        points, images[:700], ("averaged", 20), held_out=images[700:800], groups=people[:700],
         held_out_groups=people[700:800],
     )  # fmt: skip
 
     assert (found.n_groups, found.n_held_out_groups, found.origins[0].verdict) == (70, 70, "no item found")
     assert {each.unit for each in found.attacks} == {"group"}
-    mixed = audit(points, images[:700], ("averaged", 60), held_out=images[700:1400], groups=people[:700])
+    mixed = audit(points, images[:700], ("averaged", 20), held_out=images[700:1400], groups=people[:700])
     assert ({each.unit for each in mixed.attacks}, mixed.n_groups, mixed.n_held_out_groups) == ({"item"}, 70, None)
     assert (few.attacks, few.n_held_out_groups, few.origins[0].verdict) == ((), 10, "not judged")
     assert "groups" in next(each.reason for each in found.findings if each.attack == "rare features")

@@ -317,7 +317,7 @@ def test_bytes_are_scaled_by_default_and_left_alone_on_request(tmp_path: Path):
 
 
 def test_the_bundles_preprocessing_is_repeated_on_the_receivers_data(tmp_path: Path):
-    alice, bob = RNG.normal(5, 2, size=(80, 6)), RNG.normal(6, 3, size=(80, 6))
+    alice, bob = RNG.normal(5, 2, size=(120, 6)), RNG.normal(6, 3, size=(120, 6))
     rosetta.train(alice, tmp_path / "alice", preprocess="standardize", **QUICK)
     rosetta.distill(
         tmp_path / "alice",
@@ -374,7 +374,7 @@ def test_steps_that_cannot_be_read_are_refused_beside_a_bundle_too(tmp_path: Pat
     ],
 )
 def test_feature_names_that_do_not_fit_are_refused(tmp_path: Path, names: list[str] | None, words: str):
-    data = RNG.random((60, 4))
+    data = RNG.random((120, 4))
     rosetta.train(data, tmp_path / "alice", features=["a", "b", "c", "d"], **QUICK)
     rosetta.distill(
         tmp_path / "alice", data, tmp_path / "a.h5", license="CC0-1.0", title="A", creators=["A"],

@@ -153,7 +153,7 @@ def open_sender(
         )
         chooser = Chooser(settings.select or METHOD, strata)
         sender = Sender(
-            inputs=inputs,
+            inputs=of_rows(items.inputs),
             latents=of_rows(latents),
             latents_sd=None if sds is None else of_rows(sds),
             value_range=span,
