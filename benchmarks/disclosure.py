@@ -3,8 +3,8 @@
     python -m benchmarks.disclosure OUT --mnist mnist.npz [--before FOLDER]
 
 `mnist.npz` has x_train, shape (n, 28, 28), uint8. In OUT, senders and bundles are kept, and the command goes on where
-it was. `--before` names a folder with bundles of the same senders, made by another version of the software, with the
-names that they have in OUT.
+it was. `--before` names a folder with senders and bundles that another version of the software has made of the same
+data, with the names that they have in OUT.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _lines(out: Path, name: str, mnist: Path, before: Path | None) -> Iterator[s
                 yield f"| {name} | | {origin} | refused: {str(error).split(': ', 1)[-1][:150]} | | |"
                 continue
         if bundle.exists():
-            yield _line(name, origin, attacked(bundle, data, run))
+            yield _line(name, origin, attacked(bundle, data, bundle.parent / name))
 
 
 def attacked(path: Path, data: Path, run: Path) -> tuple[AttackResult, ...]:

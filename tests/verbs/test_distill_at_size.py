@@ -365,7 +365,8 @@ def test_the_command_distils_on_a_dask_cluster(
     from rosetta.cli.app import app
 
     def command(address: str, name: str) -> int:
-        words = ["--license", "CC0-1.0", "--title", "Curve", "--creator", "Alice", "--origin", "observed"]
+        words = ["--license", "CC0-1.0", "--title", "Curve", "--creator", "Alice", "--origin", "observed",
+                 "--reproducible"]  # fmt: skip
         with pytest.raises(SystemExit) as ended:
             app(["distill", "run", "items.npy", "-o", str(tmp_path / name), "--pairs", "24", "--checks", "8", "--dask",
                  address, *words])  # fmt: skip
