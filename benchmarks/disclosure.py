@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 import rosetta
 from rosetta.arrays import Derived, Floats
 from rosetta.disclosure import run_attacks
-from rosetta.disclosure.attacks import THOROUGH
+from rosetta.disclosure.attacks import Effort
 from rosetta.disclosure.sides import People, draw_sides
 from rosetta.errors import RosettaError
 from rosetta.verbs.audits.reading import open_sender_model
@@ -32,7 +32,6 @@ SMALL: dict[str, Any] = {"latent_dim": 8, "hidden": (256, 128)}
 LARGE: dict[str, Any] = {"latent_dim": 16, "hidden": (512, 256)}
 SENDERS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "digits-300-long": ("digits", 300, SMALL | {"epochs": 400}),
-    "digits-300": ("digits", 300, SMALL | {"epochs": 50}),
     "digits-900": ("digits", 900, SMALL),
     "mnist-300-long": ("mnist", 300, LARGE | {"epochs": 200}),
     "mnist-900": ("mnist", 900, LARGE | {"epochs": 30}),
@@ -40,6 +39,7 @@ SENDERS: dict[str, tuple[str, int, dict[str, Any]]] = {
 }
 ORIGINS = ("decoded", "moments", "averaged")
 N_OUTSIDERS = 2000
+EFFORT = Effort(n_rows=5000, n_components=784, n_steps=3000, n_hidden=256)
 
 
 def main() -> None:
@@ -94,12 +94,12 @@ def attacked(path: Path, data: Path, run: Path) -> tuple[AttackResult, ...]:
         return People(inputs, Derived(inputs, model.encode, n_dims))
 
     members, others = people("train"), people("held_out")
-    sides = draw_sides(members, others, np.random.default_rng(0), n_rows=THOROUGH.n_rows, rebuild=model.rebuild)
+    sides = draw_sides(members, others, np.random.default_rng(0), n_rows=EFFORT.n_rows, rebuild=model.rebuild)
     inputs: Floats = bundle.inputs.reshape(len(bundle.inputs), -1)
     origin = bundle.manifest.content.origins[0].origin
     return run_attacks(
         inputs, bundle.latents, {origin: np.arange(len(inputs))}, sides, n_items=len(members.inputs),
-        weights=bundle.weights, effort=THOROUGH,
+        weights=bundle.weights, effort=EFFORT,
     )  # fmt: skip
 
 

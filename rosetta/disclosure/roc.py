@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import beta, betabinom, binom, norm, rankdata
@@ -100,6 +100,30 @@ def caught(members: Doubles, others: Doubles, rng: np.random.Generator, *, false
     high = 1.0 if n_caught == n_in else _edge(lambda true: tails(true)[1] < 0.025, middle, 1 - 1e-12)
     by_chance = float(betabinom.sf(n_caught - 1, n_in, *shape))
     return Share(value, min(low, value), max(high, value), by_chance)
+
+
+@dataclass(frozen=True)
+class Separation:
+    """What a threshold on a score tells: AUC, and members caught at 1 % false positives, with 95 % intervals."""
+
+    n_members: int
+    n_others: int
+    auc: float
+    auc_low: float
+    auc_high: float
+    caught: float | None = None  # None with fewer than 100 outsiders
+    caught_low: float | None = None
+    caught_high: float | None = None
+
+
+def separation(members: Doubles, others: Doubles, rng: np.random.Generator) -> Separation:
+    """Return both figures of scores, shape (n_members,) and (n_others,): higher is "member"."""
+    area = auc(members, others)
+    found = Separation(len(members), len(others), area.value, area.low, area.high)
+    if len(others) < LEAST_AT_1_PERCENT:
+        return found
+    few = caught(members, others, rng, false_positives=0.01)
+    return replace(found, caught=few.value, caught_low=few.low, caught_high=few.high)
 
 
 def _variance(true: float, n_in: int, n_out: int) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from rosetta.disclosure.roc import auc, caught
+from rosetta.disclosure.roc import auc, caught, separation
 
 
 def test_the_auc_is_the_share_of_pairs_that_are_in_order_and_ties_count_half():
@@ -82,3 +82,15 @@ def test_where_members_are_told_the_intervals_hold_the_truth_too():
 
     assert of_auc > 0.93
     assert of_caught > 0.93
+
+
+def test_both_figures_of_a_score_are_those_of_each():
+    rng = np.random.default_rng(0)
+    members, others = rng.normal(1, 1, 300), rng.normal(0, 1, 200)
+
+    found, few = (separation(members, rest, np.random.default_rng(1)) for rest in (others, others[:99]))
+
+    area, rate = auc(members, others), caught(members, others, np.random.default_rng(1), false_positives=0.01)
+    assert (found.auc, found.auc_low, found.auc_high) == (area.value, area.low, area.high)
+    assert (found.caught, found.caught_low, found.caught_high) == (rate.value, rate.low, rate.high)
+    assert (few.n_members, few.n_others, few.caught, few.caught_low) == (300, 99, None, None)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from rosetta.disclosure.roc import separation
 from rosetta.metrics.lira import each_as_target, offline, online
-from rosetta.metrics.separation import separation
 from rosetta.verbs.shadows.plan import ShadowPlan
 
 

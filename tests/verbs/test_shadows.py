@@ -165,7 +165,7 @@ def test_thorough_trains_distils_and_goes_on_from_what_is_kept(
 def test_what_cannot_be_repeated_is_said(small: tuple[np.ndarray, Path, Path], lab: Lab, tmp_path: Path):
     items, run, bundle = small
     rosetta.train(lab.bob, tmp_path / "bob", anchors=[lab.decoded], epochs=1, hidden=(8,))
-    rosetta.distill(tmp_path / "bob", lab.bob, tmp_path / "bob.h5", pairs=32, privacy="open", **WORDS)
+    rosetta.distill(tmp_path / "bob", lab.bob, tmp_path / "bob.h5", pairs=32, origin="moments", **WORDS)
     for arguments, kind, message in (
         ((bundle, items, None), UsageError, "pass its folder with --model"),
         ((bundle, items, lab.run), IncompatibleError, "not the model of the bundle"),

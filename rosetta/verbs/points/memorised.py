@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from rosetta.arrays import Array, Derived, Floats, LazyArray, Picked, flat
+from rosetta.disclosure.roc import Separation, separation
+from rosetta.disclosure.search import Doubles
 from rosetta.disclosure.shared import is_among
 from rosetta.errors import OverfittedError
-from rosetta.metrics.separation import Separation, separation
 from rosetta.models.checkpoint import load_run
 from rosetta.models.vae import decode_array, encode_array
 from rosetta.schemas.distill import DistillSettings
@@ -181,7 +182,7 @@ def _rows(side: Side, rows: Array) -> Side:
     return Side(Picked(side.inputs, rows), Picked(side.latents, rows))
 
 
-def _errors(decode: Decode, side: Side, rng: np.random.Generator, *, counts: bool) -> Floats:
+def _errors(decode: Decode, side: Side, rng: np.random.Generator, *, counts: bool) -> Doubles:
     """Return the squared error of some items' reconstruction from their latents, float64, shape (n_looked_at,)."""
     rows = np.sort(rng.permutation(len(side.inputs))[:N_EACH])
     n_rows = max(BLOCK // max(math.prod(side.inputs.shape[1:]), 1), 1)

@@ -15,6 +15,7 @@ from scipy.stats import beta
 from rosetta import preprocessing
 from rosetta.adapters import Adapted
 from rosetta.arrays import Array, Floats, total_sd
+from rosetta.disclosure.search import as_rows
 from rosetta.errors import UsageError
 from rosetta.schemas.shadows import Canary
 from rosetta.verbs.matching import Features
@@ -206,7 +207,7 @@ def _send(suspect: Suspect, inputs: Array, *, seed: int) -> Sent:
 
 def _stolen(sent: Sent, seed: int) -> Callable[[Array], Floats]:
     stolen = steal(sent.inputs, sent.latents, seed=seed)
-    return lambda items: stolen.decode(stolen.encode(items))
+    return lambda items: stolen.decode(stolen.encode(as_rows(items)))
 
 
 def _own(model: Adapted) -> Callable[[Array], Floats]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from rosetta.arrays import Array, Floats, flat
 from rosetta.disclosure.nearest import nearest_items
+from rosetta.disclosure.search import as_rows
 from rosetta.metrics import Doubles
 from rosetta.verbs.shadows.sending import Sent
 from rosetta.verbs.shadows.stolen import steal
@@ -33,7 +34,7 @@ def scores_of(sent: Sent, items: Array, *, seed: int) -> Doubles:
     model = sent.model
     rebuilt = items if model.decode is None else model.decode(model.encode(items)[0])
     return np.stack([
-        _nearness(_squares(items, stolen.decode(stolen.encode(items)))),
+        _nearness(_squares(items, stolen.decode(stolen.encode(as_rows(items))))),
         _nearness(np.asarray(distances, dtype=np.float64) ** 2),
         _nearness(_squares(items, rebuilt)),
     ])  # fmt: skip

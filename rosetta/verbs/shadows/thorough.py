@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from rosetta.arrays import Array, Floats
+from rosetta.disclosure.roc import separation
 from rosetta.metrics import Doubles, lira
-from rosetta.metrics.separation import separation
 from rosetta.schemas.shadows import ShadowAttack, ShadowAudit, Told
 from rosetta.verbs.matching import Features
 from rosetta.verbs.shadows.folder import ShadowFolder, open_shadows
