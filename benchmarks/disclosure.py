@@ -105,7 +105,7 @@ def attacked(path: Path, data: Path, run: Path) -> tuple[AttackResult, ...]:
 
 def _line(name: str, origin: str, found: tuple[AttackResult, ...]) -> str:
     ceiling = next(each for each in found if each.is_ceiling)
-    worst = max((each for each in found if not each.is_ceiling), key=lambda each: each.auc)
+    worst = max((each for each in found if not each.is_ceiling), key=lambda each: each.low)
     most = max(each.caught_at_1_percent or 0.0 for each in found if not each.is_ceiling)
     area = f"{worst.auc:.2f} ({worst.low:.2f}–{worst.high:.2f})"
     return f"| {name} | {_figures(ceiling)} | {origin} | {worst.attack} | {area} | {most:.0%} |"

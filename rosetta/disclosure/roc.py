@@ -54,8 +54,12 @@ def auc(members: Doubles, others: Doubles, *, level: float = 0.95) -> Share:
 
     low = _edge(beyond, value, 0.0) if value > 0 else 0.0
     high = _edge(beyond, value, 1.0) if value < 1 else 1.0
-    by_chance = float(norm.sf((value - 0.5) / math.sqrt(_variance(0.5, n_in, n_out))))
-    return Share(value, low, high, by_chance)
+    return Share(value, low, high, chance_of(value, n_in, n_out))
+
+
+def chance_of(area: float, n_in: int, n_out: int) -> float:
+    """Return the probability of as high an AUC between alike units."""
+    return float(norm.sf((area - 0.5) / math.sqrt(_variance(0.5, n_in, n_out))))
 
 
 def caught(members: Doubles, others: Doubles, rng: np.random.Generator, *, false_positives: float) -> Share:

@@ -33,6 +33,7 @@ from rosetta.verbs.audits.reading import (
     read_held_out,
     read_private,
 )
+from rosetta.verbs.audits.shadowed import attacks_of, findings_of
 from rosetta.verbs.audits.told import accounts_of, check_same_space, draws_of, members_of, statistics_of
 from rosetta.verbs.claims import claims_of, false_claims, is_reproducible, level_of
 from rosetta.verbs.closest import can_draw, closest_pairs
@@ -159,32 +160,35 @@ def audit(
         opened, model, allow_code=allow_code, allow_pickle=allow_pickle
     )  # fmt: skip
     members = Membership(clauses or Policy(), groups, str(as_source(data)))
-    items = read_private(opened, data, sender, members, features=features, budget=budget)
-    others = None if held_out is None else read_held_out(
+    items, kept_out = read_private(opened, data, sender, members, features=features, budget=budget)
+    others = kept_out if held_out is None else read_held_out(
         opened, held_out, sender, groups=None if groups is None else held_out_groups or groups, features=features,
         budget=budget,
     )  # fmt: skip
     notes += () if members.groups is None else members.groups.notes
     nearest = nearest_items(opened.inputs, items.inputs, on_rows=on_rows)
-    found = _audit(opened, items, others, sender, nearest, compared, seed=seed, on_rows=on_rows)
+    loading: dict[str, Any] = {"features": features, "allow_code": allow_code, "memory_gib": memory_gib, "seed": seed}
+    calibrated = None if shadows is None else thorough(
+        bundle, data, model, held_out=held_out, shadows=shadows, folder=shadow_folder, on_plan=on_plan,
+        on_shadow=on_shadow, **loading,
+    )  # fmt: skip
+    marks = () if canaries is None and canary_record is None else plant(
+        bundle, data, model, n=canaries, record=canary_record, on_plan=on_plan, on_note=on_note, **loading
+    )  # fmt: skip
+    findings = (*compared, *findings_of(calibrated, marks))
+    found = _audit(opened, items, others, sender, nearest, findings, seed=seed, on_rows=on_rows)
     _refuse_other_data(found)
+    found = found.model_copy(update={"attacks": (*found.attacks, *attacks_of(calibrated))})
     broken = (
         ()
         if clauses is None
         else (*_violations(opened, found, clauses), *_excluded(opened, found, clauses, nearest, members))
     )
-    loading: dict[str, Any] = {"features": features, "allow_code": allow_code, "memory_gib": memory_gib, "seed": seed}
     told = AuditReport(
-        bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken,
-        shadows=None if shadows is None else thorough(
-            bundle, data, model, held_out=held_out, shadows=shadows, folder=shadow_folder, on_plan=on_plan,
-            on_shadow=on_shadow, **loading,
-        ),
-        canaries=() if canaries is None and canary_record is None else plant(
-            bundle, data, model, n=canaries, record=canary_record, on_plan=on_plan, on_note=on_note, **loading
-        ),
+        bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken, shadows=calibrated,
+        canaries=marks,
     )  # fmt: skip
-    notes += _notes(opened, found, has_held_out=held_out is not None, has_model=model is not None)
+    notes += _notes(opened, found, has_held_out=others is not None, has_model=model is not None)
     drawn = draw_closest(closest_pairs(opened, items.inputs, nearest, found)) if wants_pictures else None
     software, accounts = f"Rosetta {versions()['rosetta']}", accounts_of(opened)
     if picture is not None and drawn is not None:

@@ -52,6 +52,9 @@ def test_shadow_senders_and_canaries_are_asked_for_told_and_shown(
     assert [each["attack"] for each in found["shadows"]["attacks"]] == list(scores.ATTACKS)
     assert found["shadows"]["n_others"] == 60
     assert found["canaries"] == []
+    names = {each["attack"] for each in found["audit"]["attacks"]}
+    assert {f"{name}, calibrated by shadow senders" for name in scores.ATTACKS} <= names
+    assert (found["audit"]["n_items"], found["audit"]["n_held_out"]) == (60, 60)  # what the run held out are outsiders
 
 
 def test_options_that_would_have_no_effect_are_refused(run, lab: Lab):

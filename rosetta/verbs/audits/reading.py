@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from rosetta.arrays import Array, Derived, Floats, LazyArray
+from rosetta.adapters import Training
+from rosetta.arrays import Array, Derived, Floats, LazyArray, picked
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError
 from rosetta.selection.strata import label_texts
 from rosetta.sources import as_source
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import open_model
+from rosetta.verbs.points.held_out import known_split
 from rosetta.verbs.points.labels import labels_of
 from rosetta.verbs.policies import Membership
 from rosetta.verbs.prepare import expected_in, prepare_within
@@ -38,6 +40,7 @@ class SenderModel:
 
     encode: Callable[[Array], Floats]  # inputs to latents in the bundle's space
     rebuild: Callable[[Array], Floats] | None  # inputs to what the model makes of them; None: it has no decoder
+    training: Training | None = None  # of our own runs
 
 
 def open_sender_model(
@@ -54,13 +57,17 @@ def open_sender_model(
     return SenderModel(
         lambda inputs: opened.encode(inputs)[0][:, :n_dims],
         None if decode is None else lambda inputs: decode(opened.encode(inputs)[0]),
+        opened.training,
     )
 
 
 def read_private(
     bundle: Bundle, data: Any, model: SenderModel | None, members: Membership, *, features: Features, budget: int
-) -> AuditItems:
+) -> tuple[AuditItems, AuditItems | None]:
     """Return the private items as the bundle's encoder sees them, with latents if there is a model.
+
+    Where the bundle was distilled with ``--audit-held-out`` and the model's run proves which rows were held out, these
+    are no private items: they come second, and are what the others are compared with.
 
     Parameters
     ----------
@@ -72,7 +79,18 @@ def read_private(
     )
     groups = members.groups
     owners = None if groups is None else np.array(groups.names)[groups.codes]
-    return _items(bundle, items.inputs, model, owners)
+    everyone = _items(bundle, items.inputs, model, owners)
+    if model is None or bundle.manifest.provenance.selection.settings.get("audit_held_out") is not True:
+        return everyone, None
+    split = known_split(model.training, items, None if groups is None else groups.of_rows(members.rows))
+    if isinstance(split, str):
+        return everyone, None
+    rest = np.setdiff1d(np.arange(len(items.inputs)), split.held_out, assume_unique=True)
+    first, second = (
+        _items(bundle, picked(items.inputs, rows), model, None if owners is None else owners[rows])
+        for rows in (rest, split.held_out)
+    )
+    return first, second
 
 
 def read_held_out(
