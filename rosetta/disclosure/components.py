@@ -27,6 +27,11 @@ class Components:
         return np.asarray((rows - self.mean) @ self.vectors)
 
 
+def first_of(components: Components, n: int) -> Components:
+    """Return the largest `n` components."""
+    return Components(components.mean, components.vectors[:, :n], components.variances[:n])
+
+
 def components_of(points: Singles, n_components: int, rng: np.random.Generator) -> Components:
     """Return the principal components of points.
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from rosetta.disclosure.attacks import Case, Scores, attack
 from rosetta.disclosure.calibration import cross_fitted
-from rosetta.disclosure.components import Components, components_of, span_scores
-from rosetta.disclosure.search import Singles
+from rosetta.disclosure.components import Components, components_of, first_of, span_scores
+from rosetta.disclosure.search import Doubles, Singles
 
 N_NUMBERS = 10  # of components that are tried
+N_CALIBRATED = 5  # the same, where like items are compared with
 
 
 @attack("subspace of the points", knows="bundle", says="how an item lies within and outside the span of the inputs")
@@ -45,14 +46,17 @@ def calibrated_subspace(case: Case) -> Scores | None:
     fits = cross_fitted(case)
     if fits is None:
         return None
-    most = min(len(each.variances) for each in (case.components, *(fit.reference for fit in fits)))
-    numbers = sorted({round(each) for each in np.geomspace(min(5, most), max(most // 2, 1), N_NUMBERS)}, reverse=True)
-    members, others = (
-        span_scores(case.components, side.inputs, numbers)[:, len(numbers) :] for side in (case.members, case.others)
-    )
+    known = (case.components, *(fit.reference for fit in fits))
+    most = max(min(len(each.variances) for each in known) // 2, 1)
+    numbers = sorted({round(each) for each in np.geomspace(min(5, most), most, N_CALIBRATED)}, reverse=True)
+
+    def outside(components: Components, rows: Singles) -> Doubles:
+        return span_scores(first_of(components, most), rows, numbers)[:, len(numbers) :]
+
+    members, others = (outside(case.components, side.inputs) for side in (case.members, case.others))
     for reference, scored, left in fits:
-        for scores, side, at in ((members, case.members, scored), (others, case.others, left)):
-            scores[at] -= span_scores(reference, side.inputs[at], numbers)[:, len(numbers) :]
+        members[scored] -= outside(reference, case.members.inputs[scored])
+        others[left] -= outside(reference, case.others.inputs[left])
     return Scores(members, others)
 
 
