@@ -90,7 +90,16 @@ def test_the_guide_names_every_step_and_selector():
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/training.md", "docs/points.md", "docs/privacy.md", "docs/sources.md"]
+    "name",
+    [
+        "README.md",
+        "docs/training.md",
+        "docs/points.md",
+        "docs/privacy.md",
+        "docs/sources.md",
+        "docs/disclosure.md",
+        "docs/audit.md",
+    ],
 )
 def test_options_that_a_guide_names_exist(name: str):
     commands = dict(typer.main.get_command(app).commands)
