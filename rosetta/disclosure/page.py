@@ -128,7 +128,7 @@ def _file(report: AuditReport, manifest: Manifest) -> str:
     rows = {
         "file": report.bundle,
         "what it is": f"{n_pairs:,} Rosetta points: example inputs and where a model puts them, so that others can "
-        "train a model whose results compare. No model is in it.",
+        "train a model whose results compare. No model is in it, but one much like it can be trained from it.",
         "made by": "; ".join(map(_creator, words.creators)),
         "made on": words.created,
         "made from": (
