@@ -136,9 +136,12 @@ def test_an_interrupted_training_that_saves_nothing_leaves_nothing(tmp_path: Pat
         [*command, "-o", str(tmp_path / "run"), "--epochs", "100000", "--checkpoint-minutes", "0"],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    time.sleep(6)
+    for _ in range(1200):  # until the training has begun, however slow the machine is
+        if list(tmp_path.glob("*unfinished*/metrics.csv")):
+            break
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=30)
+    _, message = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert message == "error: interrupted; what was not finished was removed\n"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from rosetta.arrays import Array, Floats
+from rosetta.errors import SelectionError
 from rosetta.origins import Made, Recipe, Sender, check_enough, draw_points, origins
 from rosetta.origins.covariance import normal_like
 
@@ -19,9 +22,16 @@ def moments(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
     Raises
     ------
     SelectionError
-        If there are fewer than a hundred items, or they hardly differ.
+        If there are fewer than a hundred items, or they hardly differ; under ``strict``, if there are fewer items than
+        numbers in an item.
     """
     check_enough(sender, "moments", recipe)
+    n_features = math.prod(sender.inputs.shape[1:])
+    if recipe.privacy == "strict" and sender.n_units < n_features:
+        raise SelectionError(
+            f"{sender.n_units:,} items of {n_features:,} numbers each: the mean alone can tell who is among so few, so "
+            "--privacy strict does not draw from their moments. Take --origin averaged, more items or coarser ones"
+        )
     fitted = normal_like(sender.inputs, rng, n_units=sender.n_units)
 
     def draw(n_wanted: int) -> Floats:

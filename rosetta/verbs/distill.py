@@ -213,7 +213,7 @@ def _distilled(
         points.inputs, latents, points.stretches, opened.private,
         item_latents=opened.space_latents(opened.private_latents),
         held_out=opened.held_out, held_out_latents=opened.held_out_latents, members=points.members, seed=settings.seed,
-        groups=None if opened.groups is None else opened.groups.codes,
+        groups=None if opened.groups is None else opened.groups.codes, held_out_groups=opened.held_out_groups,
         rebuild=_rebuilt(opened),
         on_rows=on_audit,
     )  # fmt: skip

@@ -72,6 +72,7 @@ class Opened:
     split: KnownSplit | str  # what of `items` the run was trained on, or why nobody knows
     groups: GroupCodes | None = None  # of every item, as `private`
     notes: tuple[str, ...] = ()  # for the user
+    held_out_groups: Array | None = None  # whose each of `held_out` is, in the codes of `groups`, where that is known
 
     @property
     def steps(self) -> Fitted:
@@ -135,13 +136,15 @@ def open_sender(
         n_dims = (model.space_dims if model is not None else None) or latents.shape[1]
         outsiders: tuple[LazyArray | None, LazyArray | None] = (others, None)
         private: tuple[LazyArray, LazyArray] = (items.inputs, latents)
-        groups = members.groups
+        groups, held_out_groups = members.groups, None
         if kept is not None:
             outsiders = _rows(items.inputs, in_space(latents, n_dims), kept.held_out)
             rows = np.setdiff1d(rows, kept.held_out, assume_unique=True)
             audited = np.setdiff1d(np.arange(len(latents)), kept.held_out, assume_unique=True)
             private = _rows(items.inputs, latents, audited)
-            groups = None if groups is None else replace(groups, codes=groups.of_rows(audited))
+            if groups is not None:
+                held_out_groups = groups.codes[kept.held_out]
+                groups = replace(groups, codes=groups.codes[audited])
         elif others is not None and model is not None:
             outsiders = others, encoded(model, others, what="held-out row").means[:, :n_dims]
 
@@ -166,13 +169,19 @@ def open_sender(
         )
         yield Opened(
             model, items, sender, n_dims, stored, *private, *outsiders, chooser, latents, split, groups,
-            _notes(members, model),
+            _notes(members, model), held_out_groups,
         )  # fmt: skip
 
 
 def _notes(members: Membership, model: Adapted | None) -> tuple[str, ...]:
     """Return what the user should know of groups and of what is excluded."""
     notes = () if members.groups is None else members.groups.notes
+    if not members.n_excluded and model is not None and model.n_left_out:
+        return (
+            *notes,
+            f"the run's training left out {model.n_left_out:,} items that a policy excludes; points are made from all "
+            "of this data: pass the same --policy here, or leave them out with --where",
+        )
     if not members.n_excluded or model is None:
         return notes
     told = f"{members.n_excluded:,} items are excluded by the policy, and no point is made from them"

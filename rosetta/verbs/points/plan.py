@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rosetta.errors import UsageError
 from rosetta.origins import origins
+from rosetta.origins.bounds import SHARED
 from rosetta.origins.draws import draws
 from rosetta.schemas.distill import MOST_POINTS, DistillSettings
 from rosetta.selection import selectors
@@ -116,6 +117,11 @@ def _check_privacy(settings: DistillSettings, names: Mapping[str, int]) -> None:
                 f"{option} {name} is not allowed under --privacy {settings.privacy}: {_OPEN_ONLY[name]}. If your items "
                 "may be known to those who get the bundle, add --privacy open"
             )
+    if settings.privacy == "strict" and "averaged" in names and settings.members < SHARED:
+        raise UsageError(
+            f"--members {settings.members} is not allowed under --privacy strict: an average has {SHARED} members at "
+            "least. Ask for fewer --pairs and --checks, or add --privacy standard"
+        )
     if settings.privacy == "strict" and ("observed" in names or settings.observed_checks):
         raise UsageError(
             "observed points are items of your data, which --privacy strict does not let out: take --origin decoded or "
@@ -141,6 +147,10 @@ def _check_options(settings: DistillSettings, names: Sequence[str] | Mapping[str
         return
     if settings.dp_delta is None:
         raise UsageError("--dp-epsilon needs --dp-delta too: a number well below 1 / (number of items)")
+    if settings.reproducible:
+        raise UsageError(
+            "--reproducible has no effect on the noise of --dp-epsilon, which is always secret: leave one of them out"
+        )
     exposed = [name for name in names if name not in PRIVATE] + ["observed"] * bool(settings.observed_checks)
     if exposed:
         raise UsageError(
