@@ -21,6 +21,7 @@ LEVELS: tuple[PrivacyLevel, ...] = ("strict", "standard", "open")
 SPACE = {layout.SPACE_MEAN, layout.SPACE_COVARIANCE}
 
 
+PAIRS = {"decoded": 1024, "observed": 64}  # many, so that the spread of those that are made is known
 ORIGINS = {"strict": ("decoded",), "standard": ("decoded", "observed"), "open": ("decoded", "observed")}
 
 
@@ -31,7 +32,7 @@ def bundles(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     for level in LEVELS:
         for origin in ORIGINS[level]:
             rosetta.distill(
-                lab.run, lab.train, folder / f"{level}-{origin}.h5", origin=origin, pairs=64, privacy=level,
+                lab.run, lab.train, folder / f"{level}-{origin}.h5", origin=origin, pairs=PAIRS[origin], privacy=level,
                 held_out=lab.held_out, **SIGNED,
             )  # fmt: skip
     return {path.stem: path for path in folder.iterdir()}
