@@ -11,7 +11,7 @@ from .render import note, table
 
 if TYPE_CHECKING:
     from rosetta.schemas.audit import AuditReport
-    from rosetta.schemas.shadows import Told
+    from rosetta.schemas.separation import Separation
 
 SHADOWS = "Shadow senders"
 
@@ -61,6 +61,6 @@ def show_shadows(report: AuditReport) -> None:
         )
 
 
-def _told(found: Told) -> str:
+def _told(found: Separation) -> str:
     caught = "" if found.caught is None else f", {100 * found.caught:.3g} %"
     return f"{found.auc:.3f} ({found.auc_low:.3f}–{found.auc_high:.3f}){caught}"

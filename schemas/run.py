@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from rosetta.schemas.manifest import PreprocessingStep
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Shape, SpaceId, Text
+from rosetta.schemas.separation import Separation
 from rosetta.schemas.signature import SignedBy
 
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -145,6 +146,7 @@ class RunRecord(Record):
     elapsed_s: NonNegative
     final_anchor_weight: NonNegative | None = None
     final: FinalFigures
+    memory: Separation | None = None  # how its reconstruction error tells items it was trained on from held-out ones
     software: dict[Text, Text]
 
 

@@ -4,23 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Share, Text
-
-
-class Told(Record):
-    """How well a score tells members from others, with 95 % intervals.
-
-    `auc` is the share of pairs of a member and another in which the member scores higher: 0.5 is guessing. `caught` is
-    the share of members found at 1 % false positives; absent with fewer than 100 others.
-    """
-
-    n_members: Positive
-    n_others: Positive
-    auc: Share
-    auc_low: Share
-    auc_high: Share
-    caught: Share | None = None
-    caught_low: Share | None = None
-    caught_high: Share | None = None
+from rosetta.schemas.separation import Separation
 
 
 class ShadowAttack(Record):
@@ -33,10 +17,10 @@ class ShadowAttack(Record):
 
     attack: Text
     is_ceiling: bool  # whether it needs the sender's own model, which a bundle does not hold
-    alone: Told
-    online: Told
-    offline: Told
-    of_shadows: Told
+    alone: Separation
+    online: Separation
+    offline: Separation
+    of_shadows: Separation
 
 
 class ShadowAudit(Record):

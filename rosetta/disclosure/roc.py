@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import beta, betabinom, binom, norm, rankdata
 
 from rosetta.disclosure.search import Doubles
+from rosetta.schemas.separation import Separation
 
 LEAST_EACH = 20  # units on a side: of fewer, no figure tells anything
 LEAST_AT_1_PERCENT = 100  # outsiders: of fewer, not one may lie above the threshold
@@ -106,28 +107,20 @@ def caught(members: Doubles, others: Doubles, rng: np.random.Generator, *, false
     return Share(value, min(low, value), max(high, value), by_chance)
 
 
-@dataclass(frozen=True)
-class Separation:
-    """What a threshold on a score tells: AUC, and members caught at 1 % false positives, with 95 % intervals."""
-
-    n_members: int
-    n_others: int
-    auc: float
-    auc_low: float
-    auc_high: float
-    caught: float | None = None  # None with fewer than 100 outsiders
-    caught_low: float | None = None
-    caught_high: float | None = None
-
-
 def separation(members: Doubles, others: Doubles, rng: np.random.Generator) -> Separation:
     """Return both figures of scores, shape (n_members,) and (n_others,): higher is "member"."""
     area = auc(members, others)
-    found = Separation(len(members), len(others), area.value, area.low, area.high)
-    if len(others) < LEAST_AT_1_PERCENT:
-        return found
-    few = caught(members, others, rng, false_positives=0.01)
-    return replace(found, caught=few.value, caught_low=few.low, caught_high=few.high)
+    few = caught(members, others, rng, false_positives=0.01) if len(others) >= LEAST_AT_1_PERCENT else None
+    return Separation(
+        n_members=len(members),
+        n_others=len(others),
+        auc=area.value,
+        auc_low=area.low,
+        auc_high=area.high,
+        caught=None if few is None else few.value,
+        caught_low=None if few is None else few.low,
+        caught_high=None if few is None else few.high,
+    )
 
 
 def _variance(true: float, n_in: int, n_out: int) -> float:

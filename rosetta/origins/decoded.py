@@ -66,8 +66,7 @@ def _with_residuals(
     """Return a decoder that adds a random share of what it leaves out of items, drawn from a distribution like that."""
     rows = np.sort(rng.permutation(len(sender.inputs))[:RESIDUALS])
     residuals = flat(sender.inputs[rows] - decode(sender.latents[rows].astype(np.float32)))
-    n_units = None if sender.groups is None else len(np.unique(sender.groups[rows]))
-    fitted = normal_like(residuals, rng, n_units=n_units)
+    fitted = normal_like(residuals, rng, groups=None if sender.groups is None else sender.groups[rows])
 
     def decoded_fully(latents: Floats) -> Floats:
         outputs = decode(latents)

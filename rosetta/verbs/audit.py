@@ -182,12 +182,20 @@ def audit(
     broken = (
         ()
         if clauses is None
-        else (*_violations(opened, found, clauses), *_excluded(opened, found, clauses, nearest, members))
+        else (
+            *_violations(opened, found, clauses),
+            *_excluded(opened, found, clauses, nearest, members, items.seen_excluded),
+        )
     )
     told = AuditReport(
         bundle=shown(bundle), content_id=opened.content_id, audit=found, violations=broken, shadows=calibrated,
         canaries=marks,
     )  # fmt: skip
+    if items.seen_excluded is None:
+        notes.append(
+            "whether the model was trained on the items that the policy excludes is not known"
+            + (": pass the run with --model" if model is None else ", as the run's record proves neither")
+        )
     notes += _notes(opened, found, has_held_out=others is not None, has_model=model is not None)
     drawn = draw_closest(closest_pairs(opened, items.inputs, nearest, found)) if wants_pictures else None
     software, accounts = f"Rosetta {versions()['rosetta']}", accounts_of(opened)
@@ -261,7 +269,7 @@ def _refuse_other_data(found: DisclosureAudit) -> None:
 
 
 def _excluded(
-    bundle: Bundle, found: DisclosureAudit, clauses: Policy, nearest: Nearest, members: Membership
+    bundle: Bundle, found: DisclosureAudit, clauses: Policy, nearest: Nearest, members: Membership, seen: bool | None
 ) -> tuple[str, ...]:
     """Return what breaks a policy's excluded rows and groups: copies, and that nobody promised to leave them out."""
     if not clauses.excluded_rows and not clauses.excluded_groups:
@@ -274,6 +282,11 @@ def _excluded(
     broken = []
     if n_copies:
         broken.append(f"{clause}: {n_copies:,} points are copies of excluded items")
+    if seen:
+        broken.append(
+            f"{clause}: the model was trained on the excluded items, as the digest of its training's items shows: "
+            "train again without them (rosetta train --policy)"
+        )
     if told.get("policy") != policy_mark(clauses, members.groups).model_dump(mode="json"):
         broken.append(
             f"{clause}: the bundle does not say that it was made under this policy, so nothing shows that no point "

@@ -25,7 +25,6 @@ from rosetta.training.loggers import METRICS, choose_loggers
 from rosetta.training.loggers.csv import read_metrics
 from rosetta.training.plan import Progress
 from rosetta.verbs.matching import Features
-from rosetta.verbs.points.memorised import note_on_run
 from rosetta.verbs.policies import load_policy
 from rosetta.verbs.prepare import COUNTS, Prepared, Streamable
 from rosetta.verbs.settings import check_settings
@@ -184,10 +183,6 @@ def train(
             each = [job.settings_with({"seed": job.settings.seed + number}) for number in range(replicates)]
             return train_set(job, each, folder, manner, kind="replicates", mode=replicate_mode, plot=plot)
         report = train_alone(job, folder, manner, plot=plot)
-        if is_first_process():
-            learned = note_on_run(folder, job.items, code=job.settings.architecture, groups=job.groups)
-            if learned is not None:
-                on_note(learned)
     if is_first_process() and job.pool is not None:
         for note in guidance(report, job.config, read_metrics(folder / METRICS), total_sd=job.pool.total_sd):
             on_note(note)

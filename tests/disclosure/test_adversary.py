@@ -15,6 +15,7 @@ from tests.disclosure.cases import encode, side, world
 
 QUICK = Effort(n_steps=20, n_hidden=16)
 BY_FILE = {
+    "mean of the points, calibrated",
     "nearest point", "nearest latent", "subspace of the points", "subspace of the points, calibrated",
     "subspace of the residuals", "extracted model",
     "extracted model, calibrated", "displaced latent", "rare items", "pair weights", "pair weights, extracted encoder",

@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
+from rosetta.errors import SelectionError
 from rosetta.origins import Sender, origins
 from rosetta.origins.bounds import Clipped, common_bounds
-from rosetta.origins.covariance import n_directions, normal_like
+from rosetta.origins.covariance import effective_dimensions, n_directions, normal_like
 from tests.origins.test_origins import RECIPE, _select
 
 DIGITS = np.random.default_rng(0).permutation(load_digits().images.astype(np.float32).reshape(-1, 64) / 16)
@@ -96,19 +99,18 @@ def test_repeated_noise_gives_no_item(name: str, n_items: int):
     rng = np.random.default_rng(7)  # the attacker has the seed, and draws as the code does
     if name == "decoded":
         rng.permutation(n_items)
-    if n_items == 50:  # the one direction of fewer items than numbers is found by a randomised method
-        rng.integers(2**31)
+    fitted = normal_like(items - _decode(_encode(items)) if name == "decoded" else items, rng)
+    assert len(fitted.factor) <= n_directions(n_items, 64)
     if name == "decoded":
         latents = rng.standard_normal((N_POINTS, 6)).astype(np.float32)
         shares = rng.random((N_POINTS, 1), dtype=np.float32)
-        noise = rng.standard_normal((N_POINTS, n_directions(n_items, 64)), dtype=np.float32)
+        noise = rng.standard_normal((N_POINTS, len(fitted.factor)), dtype=np.float32)
         noise = np.column_stack([latents, shares, shares * noise])
     else:
-        noise = rng.standard_normal((N_POINTS, n_directions(n_items, 64)), dtype=np.float32)
+        noise = rng.standard_normal((N_POINTS, len(fitted.factor)), dtype=np.float32)
     rows = _solved(points, noise)
     assert np.isfinite(rows).all()
     if name == "moments" and len(rows) > 1:  # the noise was the right one: what is solved for is the factor
-        fitted = normal_like(items, np.random.default_rng(0))
         np.testing.assert_allclose(rows[1:], fitted.factor, atol=0.05)
     assert _share_found(rows, items) == 0
 
@@ -145,3 +147,80 @@ def test_a_mark_that_few_items_have_is_in_no_point_unless_all_may_be_known(priva
 
     assert (shown["moments"] > 0.05) == (shown["averaged"] > 0) == (privacy == "open")
     assert privacy == "open" or set(shown.values()) == {0.0}
+
+
+@pytest.mark.parametrize("n_items", [1600, 3000])
+def test_where_features_have_nothing_in_common_no_direction_is_the_items_own(n_items: int):
+    rng = np.random.default_rng(0)
+    members, others = (rng.standard_normal((n, 400), dtype=np.float32) for n in (n_items, 1000))
+
+    def told_apart(factor: np.ndarray) -> float:
+        inside = [((each @ factor.T / np.linalg.norm(factor, axis=1)) ** 2).sum(axis=1) for each in (members, others)]
+        return float(roc_auc_score(np.repeat([1, 0], [n_items, 1000]), np.concatenate(inside)))
+
+    main = np.linalg.svd(members, full_matrices=False)[2][: n_items // 50]
+    fitted = normal_like(members, np.random.default_rng(0))
+
+    assert told_apart(main) > 0.9
+    assert len(fitted.factor) <= 2
+    assert len(fitted.factor) == 0 or told_apart(fitted.factor) < 0.62
+
+
+@pytest.mark.parametrize("n_features", [50, 1500])
+def test_directions_that_the_population_has_are_found_among_those_that_it_has_not(n_features: int):
+    rng = np.random.default_rng(0)
+    mixing = rng.standard_normal((6, n_features)) * 3
+    items = rng.standard_normal((600, 6)) @ mixing + rng.standard_normal((600, n_features))
+
+    fitted = normal_like(items.astype(np.float32), np.random.default_rng(0))
+
+    assert 6 <= len(fitted.factor) <= 10
+    span = np.linalg.svd(mixing, full_matrices=False)[2]
+    kept = fitted.factor[:6] @ span.T
+    assert (kept**2).sum() > 0.9 * (fitted.factor[:6] ** 2).sum()
+    np.testing.assert_allclose((fitted.factor**2).sum(axis=0) + fitted.sd**2, items.var(axis=0), rtol=1e-3)
+
+
+def test_rows_of_a_group_are_kept_out_together_and_tell_more_together():
+    rng = np.random.default_rng(0)
+    people = rng.standard_normal((60, 30))
+    items = (np.repeat(people, 20, axis=0) + 0.1 * rng.standard_normal((1200, 30))).astype(np.float32)
+
+    alone = normal_like(items, np.random.default_rng(0))
+    grouped = normal_like(items, np.random.default_rng(0), groups=np.repeat(np.arange(60), 20))
+
+    assert len(alone.factor) == 30  # forty rows for each number, which look like as many people
+    assert len(grouped.factor) <= 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(n_true=st.integers(1, 40), n_items=st.sampled_from([60, 200, 1500]), seed=st.integers(0, 99))
+def test_effective_dimensions_are_those_of_the_population_however_few_items_tell(n_true: int, n_items: int, seed: int):
+    rng = np.random.default_rng(seed)
+    rotation = np.linalg.qr(rng.standard_normal((200, n_true)))[0].T
+    items = rng.standard_normal((n_items, n_true)) @ rotation
+    correlations = rotation.T @ rotation
+    sds = np.sqrt(np.diag(correlations))
+    values = np.linalg.eigvalsh(correlations / np.outer(sds, sds))
+    expected = values.sum() ** 2 / (values**2).sum()
+
+    found = effective_dimensions(items.astype(np.float32), np.random.default_rng(0))
+
+    assert found == pytest.approx(expected, rel=0.35)
+
+
+def test_few_items_that_vary_in_many_ways_are_refused_and_many_are_not():
+    rng = np.random.default_rng(0)
+    items = rng.standard_normal((1000, 300)).astype(np.float32)
+
+    def made(n: int, privacy: str) -> np.ndarray:
+        sender = Sender(
+            inputs=items[:n], latents=items[:n, :2], latents_sd=None, value_range=(-9.0, 9.0), encode=None, decode=None,
+            select=_select, store=lambda x: x,
+        )  # fmt: skip
+        recipe = replace(RECIPE, privacy=privacy)
+        return origins.get("moments")(sender, 50, np.random.default_rng(0), items[:0], recipe).inputs
+
+    with pytest.raises(SelectionError, match=r"150 items that vary in so many ways .* about \d+ are needed"):
+        made(150, "standard")
+    assert len(made(150, "open")) == len(made(1000, "standard")) == 50

@@ -193,7 +193,19 @@ def test_what_an_excluded_person_has_is_in_no_point_and_the_audit_looks_for_it(l
     }
     notes: list[str] = []
 
-    _distil(lab, tmp_path / "b.h5", origin="observed", pairs=300, groups=who, policy=policy, on_note=notes.append)
+    run, quick = tmp_path / "run", {"epochs": 1, "latent_dim": 2, "hidden": (8,)}
+    rosetta.train(lab.train, run, policy=policy, groups=who, **quick)
+    without = {"origin": "observed", "pairs": 300, "groups": who, "policy": policy}
+    rosetta.distill(
+        run,
+        lab.train,
+        tmp_path / "b.h5",
+        on_note=notes.append,
+        license="CC0-1.0",
+        title="Digits",
+        creators=["Alice"],
+        **without,
+    )
     _distil(lab, tmp_path / "all.h5", origin="observed", pairs=300, groups=who)
 
     bundle = rosetta.Bundle.open(tmp_path / "b.h5")
@@ -201,7 +213,7 @@ def test_what_an_excluded_person_has_is_in_no_point_and_the_audit_looks_for_it(l
     mark = bundle.manifest.provenance.disclosure_audit["policy"]
     assert mark["n_excluded_rows"] == (names == "p00").sum()
     assert "p00" not in bundle.manifest_bytes.decode()
-    assert any("rosetta train --policy policy.toml --groups" in note for note in notes)
+    assert any("the run's record shows that it was not trained on them" in note for note in notes)
     kept = rosetta.audit(tmp_path / "b.h5", lab.train, policy=policy, groups=who)
     broken = rosetta.audit(tmp_path / "all.h5", lab.train, policy=policy, groups=who)
     assert kept.violations == ()

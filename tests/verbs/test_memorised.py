@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,7 @@ def by_heart(few: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 
 def test_the_training_says_what_distill_will_refuse(by_heart: tuple[Path, str]):
-    assert "has learned its training items by heart" in by_heart[1]
+    assert "the model has learned the training items by heart" in by_heart[1]
     assert "120 items that it was trained on are told from 30 held-out ones with an AUC of 0.9" in by_heart[1]
 
 
@@ -64,6 +66,25 @@ def test_points_decoded_from_what_was_learned_by_heart_are_refused_below_open(
     _, said = distilled(by_heart[0], few, tmp_path / "b.h5", privacy="open", residuals=False)
 
     assert "the model has learned its training items by heart" in said
+
+
+def test_what_the_training_found_counts_whichever_rows_are_distilled(
+    by_heart: tuple[Path, str], few: np.ndarray, tmp_path: Path
+):
+    memory = read_run_record(by_heart[0]).memory
+
+    assert memory is not None
+    assert (memory.n_members, memory.n_others) == (120, 30)
+    with pytest.raises(OverfittedError, match="120 items that it was trained on are told from 30 held-out ones"):
+        distilled(by_heart[0], rosetta.Source(few, rows="0:140"), tmp_path / "b.h5", residuals=False)
+
+
+def test_a_model_that_goes_on_from_another_cannot_say_what_it_has_learned(
+    by_heart: tuple[Path, str], few: np.ndarray, tmp_path: Path
+):
+    rosetta.train(few, tmp_path / "more", start_from=by_heart[0], **(BY_HEART | {"epochs": 1}))
+
+    assert read_run_record(tmp_path / "more").memory is None
 
 
 def test_held_out_items_that_are_given_are_judged_by_and_those_among_the_data_are_not(
@@ -85,14 +106,17 @@ def test_a_training_that_stopped_early_passes(few: np.ndarray, tmp_path: Path):
 
 
 def test_where_nobody_can_say_standard_notes_it_and_strict_refuses(lab: Lab, tmp_path: Path):
-    other = read_items(lab.train)[:400]
+    other, run = read_items(lab.train)[:400], tmp_path / "run"
+    shutil.copytree(lab.run, run)
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | {"memory": None}))  # as older versions leave it
 
-    _, said = distilled(lab.run, other, tmp_path / "b.h5")
+    _, said = distilled(run, other, tmp_path / "b.h5")
 
     assert "nobody knows whether the model has learned items by heart, as the data is not what the run" in said
     assert "with --held-out" in said
     with pytest.raises(OverfittedError, match="refused under --privacy strict: nobody knows"):
-        distilled(lab.run, other, tmp_path / "c.h5", privacy="strict")
+        distilled(run, other, tmp_path / "c.h5", privacy="strict")
 
 
 def test_a_run_knows_its_data_again_in_memory_and_streamed_whatever_its_preprocessing(lab: Lab, tmp_path: Path):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from rosetta.schemas.shadows import Canary, ShadowAttack, ShadowAudit, Told
+from rosetta.schemas.separation import Separation
+from rosetta.schemas.shadows import Canary, ShadowAttack, ShadowAudit
 
 from rosetta.verbs.audits.shadowed import attacks_of, findings_of
 
 
-def _told(auc: float, width: float) -> Told:
-    return Told(
+def _told(auc: float, width: float) -> Separation:
+    return Separation(
         n_members=300, n_others=200, auc=auc, auc_low=auc - width, auc_high=auc + width, caught=0.02, caught_low=0.0,
         caught_high=0.05,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rosetta.schemas.run import TrainSettings
 
 import rosetta
-from rosetta.errors import UsageError
+from rosetta.errors import PolicyError, UsageError
 from rosetta.models.checkpoint import load_run
 from rosetta.verbs.trainings.configure import split_items
 
@@ -109,7 +109,7 @@ def test_a_bundle_of_a_run_that_was_trained_without_them_says_so(folder: Path):
         license="CC0-1.0", title="Birds", creators=["Alice"], on_note=notes.append,
     )  # fmt: skip
 
-    assert any("the run's record says that as many were left out of its training" in note for note in notes)
+    assert any("the run's record shows that it was not trained on them" in note for note in notes)
 
 
 def test_replicates_with_groups_are_trained_one_after_another(folder: Path):
@@ -152,3 +152,25 @@ def test_a_policy_that_excludes_nothing_and_groups_without_held_out_items_are_sa
 
     assert any("the policy excludes no items" in note for note in notes)
     assert "no items are held out, so --groups changes nothing" in notes
+
+
+def test_a_run_that_was_trained_on_excluded_items_makes_no_bundle_and_keeps_no_policy(folder: Path):
+    who, policy, notes = f"{folder / 'birds.npz'}::who", folder / "policy.toml", []
+    data, bundle = f"{folder / 'birds.npz'}::x", folder / "b.h5"
+    how = {
+        "origin": "averaged", "pairs": 1, "checks": 0, "groups": who, "license": "CC0-1.0", "title": "Birds",
+        "creators": ["Alice"],
+    }  # fmt: skip
+    rosetta.train(data, folder / "run", groups=who, **QUICK)
+
+    with pytest.raises(PolicyError, match="items that the model was trained on, as the digest .* --policy policy.toml"):
+        rosetta.distill(folder / "run", data, bundle, policy=policy, **how)
+    assert not bundle.exists()
+    rosetta.distill(folder / "run", data, bundle, policy=policy, privacy="open", on_note=notes.append, **how)
+    broken = rosetta.audit(bundle, data, model=folder / "run", groups=who, policy=policy).violations
+
+    assert any("the model was trained on them" in note for note in notes)
+    assert any("the model was trained on the excluded items" in each for each in broken)
+    notes.clear()
+    rosetta.audit(bundle, data, groups=who, policy=policy, on_note=notes.append)
+    assert any("not known: pass the run with --model" in note for note in notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
 
@@ -17,7 +17,7 @@ from rosetta.selection.strata import label_texts
 from rosetta.sources import as_source
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import open_model
-from rosetta.verbs.points.held_out import known_split
+from rosetta.verbs.points.held_out import has_seen_excluded, known_split
 from rosetta.verbs.points.labels import labels_of
 from rosetta.verbs.policies import Membership
 from rosetta.verbs.prepare import expected_in, prepare_within
@@ -32,6 +32,7 @@ class AuditItems:
     inputs: LazyArray  # float32, shape (n_items, …)
     latents: LazyArray | None  # shape (n_items, n_dims), where there is a model: computed for the rows that are wanted
     owners: Array | None = None  # names of groups, str, shape (n_items,)
+    seen_excluded: bool | None = None  # whether the model was trained on some that a policy excludes; None: not known
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def read_private(
     )
     groups = members.groups
     owners = None if groups is None else np.array(groups.names)[groups.codes]
-    everyone = _items(bundle, items.inputs, model, owners)
+    seen = has_seen_excluded(None if model is None else model.training, items) if members.n_excluded else False
+    everyone = replace(_items(bundle, items.inputs, model, owners), seen_excluded=seen)
     if model is None or bundle.manifest.provenance.selection.settings.get("audit_held_out") is not True:
         return everyone, None
     split = known_split(model.training, items, None if groups is None else groups.of_rows(members.rows))
@@ -90,7 +92,7 @@ def read_private(
         _items(bundle, picked(items.inputs, rows), model, None if owners is None else owners[rows])
         for rows in (rest, split.held_out)
     )
-    return first, second
+    return replace(first, seen_excluded=seen), second
 
 
 def read_held_out(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from rosetta.adapters import Training
-from rosetta.arrays import Array
+from rosetta.arrays import Array, row_blocks
 from rosetta.errors import UsageError
 from rosetta.schemas.run import RunConfig, RunRecord
 from rosetta.verbs.prepare import Prepared, Streamable
 from rosetta.verbs.trainings.configure import rows_digest, split_items
+from rosetta.verbs.trainings.streaming import inputs_digest
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,22 @@ def split_rows(config: RunConfig, record: RunRecord, groups: Array | None = None
     order = np.random.default_rng(config.settings.seed).permutation(record.data.n_items)
     n_held_out = record.data.n_validation
     return KnownSplit(np.sort(order[n_held_out:]), np.sort(order[:n_held_out]))
+
+
+def has_seen_excluded(training: Training | None, items: Prepared | Streamable) -> bool | None:
+    """Return whether a run was trained on rows of `items` that a policy excludes; None where its record proves neither.
+
+    The record has the digest of all inputs that the run was given: those that the policy leaves, or all of them.
+    """
+    if training is None or training.record.data.inputs_sha256 is None or items.kept is None:
+        return None
+    found = training.record.data
+    if found.n_items == len(items.inputs) and found.inputs_sha256 == inputs_digest(
+        block for _, block in row_blocks(items.inputs)
+    ):
+        return True
+    is_clean = found.inputs_sha256 == items.sha256 and training.record.started_from is None
+    return False if is_clean else None
 
 
 def require_split(found: KnownSplit | str, *, has_held_out: bool) -> KnownSplit:

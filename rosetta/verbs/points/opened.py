@@ -15,7 +15,7 @@ from rosetta.adapters import Adapted, Loading
 from rosetta.adapters.probe import PROBED, check_decoder, check_encoder
 from rosetta.arrays import Array, Derived, Floats, LazyArray, picked, row_blocks
 from rosetta.bundle.levels import from_levels, lie_on_levels, to_levels
-from rosetta.errors import IncompatibleError, UsageError
+from rosetta.errors import IncompatibleError, PolicyError, UsageError
 from rosetta.origins import Sender
 from rosetta.preprocessing import Fitted
 from rosetta.schemas.distill import DistillSettings
@@ -27,7 +27,7 @@ from rosetta.verbs.points.choosing import METHOD, Chooser, strata_of
 from rosetta.verbs.points.encoding import OnRows, encode_all, encoded, job_of, shard_rows
 from rosetta.verbs.points.given import given_latents
 from rosetta.verbs.points.groups import GroupCodes
-from rosetta.verbs.points.held_out import KnownSplit, known_split, require_split
+from rosetta.verbs.points.held_out import KnownSplit, has_seen_excluded, known_split, require_split
 from rosetta.verbs.points.keeping import digest_of, kept_latents
 from rosetta.verbs.points.make import Points
 from rosetta.verbs.policies import Membership
@@ -117,6 +117,13 @@ def open_sender(
             None if model is None else model.training, items,
             None if members.groups is None else members.groups.of_rows(rows),
         )  # fmt: skip
+        seen = has_seen_excluded(None if model is None else model.training, items) if members.n_excluded else False
+        if seen and settings.privacy != "open":
+            raise PolicyError(
+                f"the policy excludes {members.n_excluded:,} items that the model was trained on, as the digest of its "
+                "training's items shows: whatever it encodes or decodes may tell of them. Train again without them: "
+                + _without(members)
+            )
         kept = require_split(split, has_held_out=asked.held_out is not None) if settings.audit_held_out else None
         n_all = 0
         if model is not None:  # before all are read
@@ -169,11 +176,15 @@ def open_sender(
         )
         yield Opened(
             model, items, sender, n_dims, stored, *private, *outsiders, chooser, latents, split, groups,
-            _notes(members, model), held_out_groups,
+            _notes(members, model, seen), held_out_groups,
         )  # fmt: skip
 
 
-def _notes(members: Membership, model: Adapted | None) -> tuple[str, ...]:
+def _without(members: Membership) -> str:
+    return "rosetta train --policy policy.toml" + ("" if members.spec is None else f" --groups {members.spec}")
+
+
+def _notes(members: Membership, model: Adapted | None, seen: bool | None) -> tuple[str, ...]:
     """Return what the user should know of groups and of what is excluded."""
     notes = () if members.groups is None else members.groups.notes
     if not members.n_excluded and model is not None and model.n_left_out:
@@ -185,6 +196,9 @@ def _notes(members: Membership, model: Adapted | None) -> tuple[str, ...]:
     if not members.n_excluded or model is None:
         return notes
     told = f"{members.n_excluded:,} items are excluded by the policy, and no point is made from them"
+    if seen is not None:
+        known = "the model was trained on them" if seen else "the run's record shows that it was not trained on them"
+        return (*notes, f"{told}; {known}")
     if model.n_left_out == members.n_excluded:
         return (*notes, f"{told}; the run's record says that as many were left out of its training")
     if model.n_left_out is None:
@@ -192,8 +206,7 @@ def _notes(members: Membership, model: Adapted | None) -> tuple[str, ...]:
     else:
         advice = (
             "the run's own constants and range were fitted when it was trained. If the excluded items were in that "
-            "training, train again without them: rosetta train --policy policy.toml"
-            + ("" if members.spec is None else f" --groups {members.spec}")
+            f"training, train again without them: {_without(members)}"
         )
     return (*notes, f"{told}; {advice}")
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +17,8 @@ import torch
 from rosetta.arrays import Array, Floats
 from rosetta.disclosure.roc import separation
 from rosetta.metrics import Doubles, lira
-from rosetta.schemas.shadows import ShadowAttack, ShadowAudit, Told
+from rosetta.schemas.separation import Separation
+from rosetta.schemas.shadows import ShadowAttack, ShadowAudit
 from rosetta.verbs.matching import Features
 from rosetta.verbs.shadows.folder import ShadowFolder, open_shadows
 from rosetta.verbs.shadows.plan import ShadowPlan, plan_shadows
@@ -119,10 +119,10 @@ def judge_all(
         Which items the shadows had.
     """
 
-    def told(members: Doubles, others: Doubles) -> Told:
-        return Told(**asdict(separation(members, others, rng)))
+    def told(members: Doubles, others: Doubles) -> Separation:
+        return separation(members, others, rng)
 
-    def split(ratios: Doubles) -> Told:
+    def split(ratios: Doubles) -> Separation:
         return told(ratios[:n_members], ratios[n_members:])
 
     return tuple(

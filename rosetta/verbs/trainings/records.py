@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from rosetta.arrays import Array
+from rosetta.arrays import Array, Derived, Picked
+from rosetta.disclosure.memory import LEAST, Side, memory_of
 from rosetta.models.checkpoint import weights_digest
-from rosetta.models.vae import VAE
+from rosetta.models.vae import VAE, decode_array, encode_array
 from rosetta.objectives.pairs import AnchorPool
 from rosetta.schemas.run import AnchorSource, DataSummary, FinalFigures, RunConfig, RunRecord, TrainSettings
+from rosetta.schemas.separation import Separation
 from rosetta.training.items import Streamed
 from rosetta.training.loop import Training
 from rosetta.training.measuring import HeldOut, evaluate
 from rosetta.training.plan import Epoch
 from rosetta.training.watch import explain
+from rosetta.verbs.prepare import COUNTS
 from rosetta.verbs.software import now, versions
 from rosetta.verbs.trainings.anchored import anchored_figures
 from rosetta.verbs.trainings.configure import rows_digest
@@ -111,6 +114,7 @@ def outcomes_of(
             elapsed_s=round(sum(float(row["elapsed_s"] or 0) for row in rows[number]), 3),
             rows_per_s=_rate(rows[number], training.items.n_items),
             final_anchor_weight=rows[number][(best or len(rows[number])) - 1]["anchor_weight"],
+            memory=_memory(job, model, _held_out_rows(training, number)) if training.held_out.counts else None,
             final=_final(measured[number], anchored_figures(job, model, pool)),
             software=versions("torch", "numpy", "lightning-fabric"),
         )
@@ -130,6 +134,23 @@ def _held_out_rows(training: Training, number: int) -> Array:
         return np.flatnonzero(training.items.is_held_out)
     rows = training.held_out.rows.cpu().numpy()
     return np.sort(rows if rows.ndim == 1 else rows[number])
+
+
+def _memory(job: Job, model: VAE, held_out: Array) -> Separation | None:
+    """Return how well the model tells items that it was trained on from held-out ones; None where nobody can say."""
+    inputs = job.items.inputs
+    trained = np.setdiff1d(np.arange(len(inputs)), held_out, assume_unique=True)
+    if job.start is not None or min(len(trained), len(held_out)) < LEAST:  # what it started from may have seen all
+        return None
+
+    def side(rows: Array) -> Side:
+        chosen = Picked(inputs, rows)
+        return Side(chosen, Derived(chosen, lambda block: encode_array(model, block)[0], job.config.latent_dim))
+
+    return memory_of(
+        lambda latents: decode_array(model, latents), side(trained), side(held_out),
+        counts=job.config.settings.likelihood in COUNTS,
+    )  # fmt: skip
 
 
 def _final(means: Mapping[str, float], anchored: Mapping[str, float | None]) -> FinalFigures:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from rosetta.disclosure.memory import ADVICE, in_words, is_overfitted
 from rosetta.errors import TrainingError
 from rosetta.files import RUNS_MARK, read_small
 from rosetta.models.checkpoint import write_run_set
@@ -79,6 +80,7 @@ def train_alone(job: Job, folder: Path, manner: Manner, *, plot: str | PathLike[
             raise TrainingError(outcome.message)
         if manner.is_first:
             plot_runs({folder.name: work}, plot, job, manner)
+            _note_memory([outcome], manner)
     return TrainReport(
         run=str(folder),
         objective=outcome.objective,
@@ -127,7 +129,22 @@ def train_set(
         if manner.is_first:
             write_run_set(work, runs)
             plot_runs({name: work / name for name in named if (work / name).is_dir()}, plot, job, manner)
+            _note_memory([found for found in group.found.values() if isinstance(found, RunRecord)], manner)
     return report_of(job, runs, folder)
+
+
+def _note_memory(records: Sequence[RunRecord], manner: Manner) -> None:
+    """Say which models have learned their training items by heart, as distilling will refuse their decoded points."""
+    found = [each.memory for each in records if each.memory is not None and is_overfitted(each.memory)]
+    if not found:
+        return
+    worst = max(found, key=lambda memory: memory.auc)
+    which = "the model has" if len(records) == 1 else f"{len(found)} of {len(records)} models have"
+    manner.hooks.on_note(
+        f"{which} learned the training items by heart: {'' if len(found) == 1 else 'in the worst of them, '}"
+        f"{in_words(worst)}. rosetta distill refuses to decode points from such a model, except with --privacy open. "
+        f"If others are to get such points, {ADVICE}"
+    )
 
 
 def _hold_to_plan(
