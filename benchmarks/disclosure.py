@@ -1,16 +1,17 @@
 """What attacks find in bundles of senders that train on most of their items: the table of docs/disclosure.md.
 
-    python -m benchmarks.disclosure OUT --mnist mnist.npz [--before FOLDER]
+    python -m benchmarks.disclosure OUT --mnist mnist.npz --finches finches.npz --cells cells.npz [--before FOLDER]
 
-`mnist.npz` has x_train, shape (n, 28, 28), uint8. In OUT, senders and bundles are kept, and the command goes on where
-it was. `--before` names a folder with senders and bundles that another version of the software has made of the same
-data, with the names that they have in OUT.
+`mnist.npz` has x_train, shape (n, 28, 28), uint8; `finches.npz` spec, spectrograms of shape (n, 128, 128), uint8, which
+are halved; `cells.npz` x, logarithms of counts, shape (n, n_genes). Senders whose file is not given are left out. In
+OUT, senders and bundles are kept, and the command goes on where it was. `--before` names a folder with senders and
+bundles that another version of the software has made of the same data, with the names that they have in OUT.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from rosetta.schemas.audit import AttackResult
 from sklearn.datasets import load_digits
 
 import rosetta
-from rosetta.arrays import Derived, Floats
+from rosetta.arrays import Array, Derived, Floats
 from rosetta.disclosure import run_attacks
 from rosetta.disclosure.attacks import Effort
 from rosetta.disclosure.sides import People, draw_sides
@@ -36,6 +37,10 @@ SENDERS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "mnist-300-long": ("mnist", 300, LARGE | {"epochs": 200}),
     "mnist-900": ("mnist", 900, LARGE | {"epochs": 30}),
     "mnist-5000": ("mnist", 5000, LARGE | {"epochs": 60}),
+    "finches-2000": ("finches", 2000, LARGE | {"epochs": 60}),
+    "cells-1000": ("cells", 1000, LARGE | {"epochs": 60}),
+    "normal-150": ("normal", 150, LARGE | {"epochs": 5}),
+    "normal-3000": ("normal", 3000, LARGE | {"epochs": 5}),
 }
 ORIGINS = ("decoded", "moments", "averaged")
 N_OUTSIDERS = 2000
@@ -46,7 +51,8 @@ def main() -> None:
     """Train, distil, attack, and print a line for each sender and origin."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--mnist", type=Path, required=True)
+    for kind in FILES:
+        parser.add_argument(f"--{kind}", type=Path)
     parser.add_argument("--before", type=Path)
     parser.add_argument("--only", nargs="*", default=list(SENDERS))
     chosen = parser.parse_args()
@@ -55,15 +61,18 @@ def main() -> None:
         "| sender | ceiling | origin | strongest attack | AUC | found at 1 % |\n| --- | --- | --- | --- | --- | --- |"
     )
     for name in chosen.only:
-        for line in _lines(chosen.out, name, chosen.mnist, chosen.before):
+        kind = SENDERS[name][0]
+        if kind in FILES and getattr(chosen, kind) is None:
+            continue
+        for line in _lines(chosen.out, name, getattr(chosen, kind, None), chosen.before):
             print(line, flush=True)
 
 
-def _lines(out: Path, name: str, mnist: Path, before: Path | None) -> Iterator[str]:
+def _lines(out: Path, name: str, file: Path | None, before: Path | None) -> Iterator[str]:
     kind, n_items, settings = SENDERS[name]
     data, run = out / f"{name}.npz", out / name
     if not data.exists():
-        items = _digits() if kind == "digits" else np.load(mnist)["x_train"]
+        items = MADE[kind]() if file is None else FILES[kind](np.load(file))
         order = np.random.default_rng(0).permutation(len(items))
         np.savez(data, train=items[order[:n_items]], held_out=items[order[n_items : n_items + N_OUTSIDERS]])
     if not run.exists():
@@ -115,8 +124,21 @@ def _figures(found: AttackResult) -> str:
     return f"{found.auc:.2f} / {found.caught_at_1_percent or 0:.0%}"
 
 
-def _digits() -> np.ndarray[Any, Any]:
-    return (load_digits().images / 16).astype(np.float32)
+def _halved(images: Array) -> Array:
+    n, height, width = images.shape
+    blocks = images.reshape(n, height // 2, 2, width // 2, 2)
+    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32) / 255)
+
+
+FILES: dict[str, Callable[[Any], Array]] = {
+    "mnist": lambda file: file["x_train"],
+    "finches": lambda file: _halved(file["spec"]),
+    "cells": lambda file: file["x"].astype(np.float32),
+}
+MADE: dict[str, Callable[[], Array]] = {
+    "digits": lambda: (load_digits().images / 16).astype(np.float32),
+    "normal": lambda: np.random.default_rng(0).standard_normal((5000, 784), dtype=np.float32),
+}
 
 
 if __name__ == "__main__":

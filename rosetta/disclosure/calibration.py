@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rosetta.disclosure.attacks import Case
 from rosetta.disclosure.components import Components, components_of
+
+if TYPE_CHECKING:
+    from rosetta.disclosure.attacks import Case
 
 LEAST_REFERENCE = 20  # outsiders that a reference is fitted to
 PART = 4  # of the rows that are scored, a reference is fitted to no more than this part

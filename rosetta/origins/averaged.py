@@ -6,16 +6,19 @@ import math
 
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.stats import norm
 from sklearn.neighbors import NearestNeighbors
 
 from rosetta.arrays import Array, Floats, LazyArray, flat, row_blocks
 from rosetta.errors import SelectionError
 from rosetta.origins import Figures, Made, Recipe, Sender, draw_points, origins
+from rosetta.origins.covariance import effective_dimensions
 from rosetta.origins.crowds import clusters_of
 
 GROWTH = 4  # a neighbourhood has at most so many times the members that were asked for
 NEIGHBOURS = 200_000  # items that neighbourhoods are made of, at most
 NUMBERS_A_BLOCK = 1 << 22
+FALSE_ALARMS, FOUND = 0.01, 0.05  # of others, and of members, where an item is held against all averages
 
 
 @origins.register("averaged")
@@ -34,7 +37,7 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
     ------
     SelectionError
         If there are fewer items or groups than members, or than points; with groups, if not every point can have its
-        own.
+        own; below ``open``, if items vary in so many ways that the average of so few tells who is behind it.
     """
     n_items = len(sender.inputs)
     n_units, unit = (n_items, "items") if sender.groups is None else (int(sender.groups.max()) + 1, "groups (--groups)")
@@ -51,6 +54,8 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
             f"{n_points} averaged points of {n_items} items would be the same crowds again: ask for at most {n_items}, "
             "or take --origin mixed"
         )
+    if recipe.privacy != "open":
+        _check_width(sender, n_points, rng)
     if n_points * recipe.members <= n_units:
         labels = clusters_of(sender.latents, n_points, recipe.members, rng, groups=sender.groups)
         shares, sizes = _shares(labels, sender.groups, n_points)
@@ -72,6 +77,34 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
         advice="neighbourhoods of items have the same mean; ask for fewer points",
     )  # fmt: skip
     return Made(inputs, {"members": recipe.members, "crowds": "neighbourhoods"})
+
+
+def most_points(n_units: int, n_dims: float) -> int:
+    """Return how many averages of `n_units` items or groups tell few of them from others.
+
+    An item that is behind one of K averages of m items, which vary along d directions, has an inner product with it
+    that is √(d / m) standard deviations larger than other items', so the largest of the K finds 5 % of the items at 1 %
+    false alarms where √(d / m) = z(1 − 0.01 / K) − z(0.95), z being quantiles of the normal distribution.
+    """
+    n_points = np.arange(1, max(n_units, 1) + 1)
+    allowed = norm.isf(FALSE_ALARMS / n_points) - norm.isf(FOUND)
+    told = np.sqrt(n_dims * n_points / n_units) > allowed
+    return int(np.argmax(told)) if told.any() else n_units
+
+
+def _check_width(sender: Sender, n_points: int, rng: np.random.Generator) -> None:
+    n_dims = effective_dimensions(sender.inputs, rng)
+    most = most_points(sender.n_units, n_dims)
+    if n_points <= most:
+        return
+    unit = "items" if sender.groups is None else "groups"
+    points = "even one average" if not most else f"more than {most}"
+    raise SelectionError(
+        f"{n_points} averaged points of {sender.n_units:,} {unit}, which vary in about {n_dims:.0f} ways at once: "
+        f"{points} would tell who is behind which. "
+        + (f"Ask for {most} points at most" if most else "Take --origin public")
+        + f", give more {unit} or coarser ones, or add differential privacy (--dp-epsilon)"
+    )
 
 
 def _shares(labels: Array, groups: Array | None, n_clusters: int) -> tuple[Floats, Array]:

@@ -29,6 +29,9 @@ LARGEST_COVARIANCE = 1024  # features, whose covariance is formed; of more, a sa
 SAMPLED = 4096  # items that directions are found in then
 KEPT_OUT = 5  # one in so many is kept out, to see which directions are the population's
 MOST_TOLD = 0.5  # standard deviations by which directions may set the items that they were found in apart: AUC 0.64
+# items, or groups, for each direction along which items vary: then their mean sets members apart by 0.7 standard
+# deviations at most, an AUC of 0.69, and 5 % of them are found at 1 % false alarms
+UNITS_A_DIMENSION = 2
 FEW = 512  # items that tell along how many directions all vary
 
 
@@ -91,6 +94,19 @@ def normal_like(rows: LazyArray, rng: np.random.Generator, *, groups: Array | No
     left = variance - (factor**2).sum(axis=0)
     sd = np.zeros(n_features) if rank == n_features else np.sqrt(np.maximum(left, 0))
     return Normal(mean.astype(np.float32), factor.astype(np.float32), sd.astype(np.float32))
+
+
+def even_noise(rows: LazyArray) -> Normal:
+    """Return a normal distribution around zero with the rows' mean square, the same for each feature: one number.
+
+    Parameters
+    ----------
+    rows : float32 array, shape (n_rows, …)
+    """
+    n_features = math.prod(rows.shape[1:])
+    square = sum(float(np.square(block, dtype=np.float64).sum()) for _, block in row_blocks(rows))
+    sd = np.full(n_features, math.sqrt(square / (len(rows) * n_features)), dtype=np.float32)
+    return Normal(np.zeros_like(sd), np.empty((0, n_features), dtype=np.float32), sd)
 
 
 def n_shared(directions: Floats, kept_out: Floats, *, rows_a_unit: float = 1.0) -> int:

@@ -9,8 +9,9 @@ import numpy as np
 from rosetta.arrays import Array, Floats, LazyArray, flat, row_blocks
 from rosetta.errors import SelectionError, UsageError
 from rosetta.origins import Figures, Made, Recipe, Sender, check_enough, draw_points, origins
-from rosetta.origins.covariance import mean_of, normal_like
+from rosetta.origins.covariance import UNITS_A_DIMENSION, effective_dimensions, even_noise, mean_of, normal_like
 from rosetta.origins.draws import draws
+from rosetta.schemas.record import PrivacyLevel
 
 RESIDUALS = 4096  # items whose residuals the moments are taken of, at most
 FARTHEST = 1.0  # widths of the declared range that an output may lie beyond it, before the point is dropped
@@ -27,7 +28,9 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
 
     With `recipe.residuals`, what the decoder leaves out of items is added first: drawn from a normal distribution like
     it, of limited rank (`rosetta.origins.covariance`), and scaled for each point by a random share from 0 to 1.
-    Decoders smooth, and an encoder that is tied down on smooth points alone is free on what items have beyond.
+    Decoders smooth, and an encoder that is tied down on smooth points alone is free on what items have beyond. Below
+    ``open``, residuals that vary in more ways than half as many as there are items have the same size everywhere and no
+    mean: their mean alone would tell who is among the items.
 
     Raises
     ------
@@ -43,7 +46,7 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
     check_enough(sender, "decoded", recipe)
     next_latents = draws.get(recipe.draw)(sender.latents, sender.latents_sd, rng)
     encode = sender.encode
-    decode = _with_residuals(sender, sender.decode, rng) if recipe.residuals else sender.decode
+    decode = _with_residuals(sender, sender.decode, rng, privacy=recipe.privacy) if recipe.residuals else sender.decode
     tally = _Tally(_total_sd(sender.latents))
 
     def draw(n_wanted: int) -> Floats:
@@ -61,12 +64,15 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
 
 
 def _with_residuals(
-    sender: Sender, decode: Callable[[Floats], Floats], rng: np.random.Generator
+    sender: Sender, decode: Callable[[Floats], Floats], rng: np.random.Generator, *, privacy: PrivacyLevel
 ) -> Callable[[Floats], Floats]:
     """Return a decoder that adds a random share of what it leaves out of items, drawn from a distribution like that."""
     rows = np.sort(rng.permutation(len(sender.inputs))[:RESIDUALS])
     residuals = flat(sender.inputs[rows] - decode(sender.latents[rows].astype(np.float32)))
-    fitted = normal_like(residuals, rng, groups=None if sender.groups is None else sender.groups[rows])
+    groups = None if sender.groups is None else sender.groups[rows]
+    n_units = len(rows) if groups is None else len(np.unique(groups))
+    is_few = privacy != "open" and n_units < UNITS_A_DIMENSION * effective_dimensions(residuals, rng)
+    fitted = even_noise(residuals) if is_few else normal_like(residuals, rng, groups=groups)
 
     def decoded_fully(latents: Floats) -> Floats:
         outputs = decode(latents)

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from rosetta.errors import SelectionError
 from rosetta.origins import Sender, origins
+from rosetta.origins.averaged import most_points
 from rosetta.origins.bounds import Clipped, common_bounds
 from rosetta.origins.covariance import effective_dimensions, n_directions, normal_like
 from tests.origins.test_origins import RECIPE, _select
@@ -207,6 +208,43 @@ def test_effective_dimensions_are_those_of_the_population_however_few_items_tell
     found = effective_dimensions(items.astype(np.float32), np.random.default_rng(0))
 
     assert found == pytest.approx(expected, rel=0.35)
+
+
+@pytest.mark.parametrize(("n_dims", "n_items"), [(100, 1000), (300, 3000), (20, 400)])
+def test_as_many_averages_as_are_allowed_find_few_of_the_items_behind_them(n_dims: int, n_items: int):
+    rng = np.random.default_rng(0)
+    members, others = rng.standard_normal((n_items, n_dims)), rng.standard_normal((20_000, n_dims))
+
+    def found(n_points: int) -> float:
+        means = np.stack([part.mean(axis=0) for part in np.array_split(members, n_points)])
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        threshold = np.quantile((others @ means.T).max(axis=1), 0.99)
+        return float(((members @ means.T).max(axis=1) > threshold).mean())
+
+    most = most_points(n_items, n_dims)
+
+    assert most > 1
+    assert found(most) < 0.075
+    assert found(3 * most) > 0.1
+
+
+def test_residuals_of_items_that_vary_in_many_ways_have_no_mean_and_no_direction():
+    rng = np.random.default_rng(0)
+    members, others = (rng.standard_normal((n, 400)).astype(np.float32) for n in (150, 1000))
+
+    def told_apart(privacy: str) -> float:
+        sender = Sender(
+            inputs=members, latents=members[:, :2], latents_sd=None, value_range=(-9.0, 9.0),
+            encode=lambda x: x[:, :2], decode=lambda z: np.zeros((len(z), 400), np.float32), select=_select,
+            store=lambda x: x,
+        )  # fmt: skip
+        recipe = replace(RECIPE, residuals=True, reencoding_limit=99.0, privacy=privacy)
+        points = origins.get("decoded")(sender, 4000, np.random.default_rng(0), members[:0], recipe).inputs
+        scores = [each @ points.mean(axis=0, dtype=np.float64) for each in (members, others)]
+        return float(roc_auc_score(np.repeat([1, 0], [150, 1000]), np.concatenate(scores)))
+
+    assert told_apart("open") > 0.85
+    assert told_apart("standard") < 0.58
 
 
 def test_few_items_that_vary_in_many_ways_are_refused_and_many_are_not():

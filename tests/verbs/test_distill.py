@@ -420,9 +420,10 @@ def test_a_policy_that_is_kept_leaves_its_digest_and_its_excluded_rows_leave_not
     rows = list(range(0, 700))
     texts = [f'origins = ["observed"]\nexcluded_rows = {chosen}\n' for chosen in (rows, rows[:5])]
     for name, text in zip("ab", texts, strict=True):
+        run, policy = tmp_path / name, _policy(tmp_path, text)
+        rosetta.train(lab.train, run, policy=policy, epochs=1, latent_dim=2, hidden=(8,))
         rosetta.distill(
-            lab.run, lab.train, tmp_path / f"{name}.h5", policy=_policy(tmp_path, text), origin="observed", pairs=10,
-            checks=8, **SIGNED,
+            run, lab.train, tmp_path / f"{name}.h5", policy=policy, origin="observed", pairs=10, checks=8, **SIGNED,
         )  # fmt: skip
 
     first, second = (rosetta.Bundle.open(tmp_path / f"{name}.h5") for name in "ab")

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rosetta.arrays import Floats
+from rosetta.disclosure.calibration import Fit, cross_fitted
 from rosetta.disclosure.components import Components, components_of
 from rosetta.disclosure.search import Doubles, Singles
 from rosetta.disclosure.stolen import Stolen, steal
@@ -68,6 +69,11 @@ class Case:
     def components(self) -> Components:
         """Principal components of the published inputs."""
         return components_of(self.inputs, self.effort.n_components, self.rng(1))
+
+    @cached_property
+    def fits(self) -> tuple[Fit, Fit] | None:
+        """What each half of the outsiders have in common, and who is scored by it."""
+        return cross_fitted(self)
 
     @cached_property
     def stolen(self) -> Stolen:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from rosetta.disclosure.attacks import Case, Scores, attack, log_errors
-from rosetta.disclosure.calibration import cross_fitted
 from rosetta.disclosure.components import Components
 from rosetta.disclosure.search import Doubles, Singles, as_rows
 
@@ -46,7 +45,7 @@ def displacement(case: Case) -> Scores | None:
 )
 def calibrated(case: Case) -> Scores | None:
     """Score by the error of the stolen networks less that of a reference, which has not seen the scored outsiders."""
-    fits = cross_fitted(case)
+    fits = case.fits
     if fits is None:
         return None
     members, others = (-each for each in case.stolen_errors)

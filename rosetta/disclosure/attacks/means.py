@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from rosetta.disclosure.attacks import Case, Scores, attack
-from rosetta.disclosure.calibration import cross_fitted
 from rosetta.disclosure.search import Doubles, Singles
 
 LEAST_VARIANCE = 1e-3  # of a number, as a share of the mean variance: what hardly varies would drown all else
@@ -21,7 +20,7 @@ def mean_of_points(case: Case) -> Scores | None:
 
     Each number counts by its variance among the inputs: the logarithm of a ratio of likelihoods, if items are normal.
     """
-    fits = cross_fitted(case)
+    fits = case.fits
     if fits is None:
         return None
     mean, variance = case.components.mean, case.inputs.var(axis=0, dtype=np.float64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from rosetta.disclosure.attacks import Case, Scores, attack
-from rosetta.disclosure.calibration import cross_fitted
 from rosetta.disclosure.components import Components, components_of, first_of, span_scores
 from rosetta.disclosure.search import Doubles, Singles
 
@@ -43,7 +42,7 @@ def residual_subspace(case: Case) -> Scores:
 )
 def calibrated_subspace(case: Case) -> Scores | None:
     """Score by the distance from the span of the inputs, less that from as many components of like items."""
-    fits = cross_fitted(case)
+    fits = case.fits
     if fits is None:
         return None
     known = (case.components, *(fit.reference for fit in fits))
