@@ -80,7 +80,7 @@ def _lines(out: Path, name: str, file: Path | None, before: Path | None) -> Iter
     for origin in ORIGINS:
         bundle = (before or out) / f"{name}-{origin}.h5"
         if not bundle.exists() and before is None:
-            pairs = {"pairs": n_items // 10 - 4, "checks": 4} if origin == "averaged" and n_items < 960 else {}
+            pairs = {"pairs": n_items // 20 - 4, "checks": 4} if origin == "averaged" and n_items < 960 else {}
             try:
                 rosetta.distill(
                     run, f"{data}::train", bundle, origin=origin, held_out=f"{data}::held_out", **pairs, **WORDS

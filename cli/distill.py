@@ -25,7 +25,6 @@ from .options import (
     Json,
     Memory,
     Preprocess,
-    Seed,
 )
 from .render import emit, note, row_progress
 
@@ -160,6 +159,14 @@ def distill(
             rich_help_panel=PRIVACY,
         ),
     ] = None,
+    held_out_groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|DATA",
+            help="Whose each of --held-out is, with --groups; by default, its column of the same name.",
+            rich_help_panel=PRIVACY,
+        ),
+    ] = None,
     audit_held_out: Annotated[
         bool,
         typer.Option(
@@ -222,7 +229,10 @@ def distill(
         str | None, typer.Option(metavar="NAME,NAME,…", help="Names of an input's axes.", rich_help_panel=WORDS)
     ] = None,
     features: Features = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, max=2**32 - 1, help="Seed of the audit's attacks; of the draws only with --reproducible."),
+    ] = 0,
     device: DeviceOption = Device.auto,
     allow_code: AllowCode = None,
     allow_pickle: AllowPickle = False,
@@ -266,6 +276,7 @@ def distill(
                 stratify=stratify,
                 points_from=points_from,
                 held_out=held_out,
+                held_out_groups=held_out_groups,
                 audit_held_out=audit_held_out,
                 policy=policy,
                 groups=groups,

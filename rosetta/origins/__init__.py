@@ -78,6 +78,7 @@ class Recipe:
     residuals: bool  # whether decoded points get what the decoder leaves out, drawn from its moments
     reencoding_limit: float  # distance of a decoded point's latent from the drawn one, in the space's total sd
     privacy: PrivacyLevel = "standard"
+    n_points: int | None = None  # of this origin, anchors and checks together, where the points are a part of them
 
 
 Figures = dict[str, float | int | str]

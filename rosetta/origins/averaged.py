@@ -51,11 +51,10 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
         )
     if n_points > n_items:
         raise SelectionError(
-            f"{n_points} averaged points of {n_items} items would be the same crowds again: ask for at most {n_items}, "
-            "or take --origin mixed"
+            f"{n_points} averaged points of {n_items} items would be the same crowds again: ask for at most {n_items}"
         )
     if recipe.privacy != "open":
-        _check_width(sender, n_points, rng)
+        _check_width(sender, n_points, recipe.n_points or n_points, rng)
     if n_points * recipe.members <= n_units:
         labels = clusters_of(sender.latents, n_points, recipe.members, rng, groups=sender.groups)
         shares, sizes = _shares(labels, sender.groups, n_points)
@@ -67,10 +66,12 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
         figures: Figures = {"members": int(sizes.min()), "crowds": "clusters"}
         return Made(inputs, figures if sender.groups is None else {**figures, "unit": "group"})
     if recipe.privacy != "open":
+        most = n_items // recipe.members
         raise SelectionError(
             f"{n_points} averaged points of {recipe.members} items each need {n_points * recipe.members:,} items, and "
-            f"there are {n_items:,}: ask for at most {n_items // recipe.members} points, or for fewer --members. With "
-            "--privacy open an item may be behind several points, which can then be subtracted from one another"
+            f"there are {n_items:,}: ask for at most {most} points (--pairs and --checks, 32 if you do not say), or "
+            "for fewer --members. With --privacy open an item may be behind several points, which can then be "
+            "subtracted from one another"
         )
     inputs = draw_points(
         sender, n_points, taken, lambda n: _neighbourhood_means(sender, n, recipe.members, rng),
@@ -92,17 +93,19 @@ def most_points(n_units: int, n_dims: float) -> int:
     return int(np.argmax(told)) if told.any() else n_units
 
 
-def _check_width(sender: Sender, n_points: int, rng: np.random.Generator) -> None:
+def _check_width(sender: Sender, n_points: int, n_in_all: int, rng: np.random.Generator) -> None:
+    """Refuse the share of all averages that is to be made, where anybody could tell who is behind one of them."""
     n_dims = effective_dimensions(sender.inputs, rng)
-    most = most_points(sender.n_units, n_dims)
-    if n_points <= most:
+    n_units = sender.n_units * n_in_all // n_points
+    most = most_points(n_units, n_dims)
+    if n_in_all <= most:
         return
     unit = "items" if sender.groups is None else "groups"
     points = "even one average" if not most else f"more than {most}"
     raise SelectionError(
-        f"{n_points} averaged points of {sender.n_units:,} {unit}, which vary in about {n_dims:.0f} ways at once: "
+        f"{n_in_all} averaged points of {n_units:,} {unit}, which vary in about {n_dims:.0f} ways at once: "
         f"{points} would tell who is behind which. "
-        + (f"Ask for {most} points at most" if most else "Take --origin public")
+        + (f"Ask for {most} points at most (--pairs, --checks)" if most else "Take --origin public")
         + f", give more {unit} or coarser ones, or add differential privacy (--dp-epsilon)"
     )
 

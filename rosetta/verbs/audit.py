@@ -148,6 +148,8 @@ def audit(
     for path, suffix in ((page, ".html"), (picture, ".png"), (report, ".json")):
         if path is not None:
             check_output(Path(path), force=force, suffix=suffix)
+    if held_out_groups is not None and (held_out is None or groups is None):
+        raise UsageError("--held-out-groups has no effect without --held-out and --groups: leave it out, or add them")
     if shadow_folder is not None and shadows is None:
         raise UsageError("--shadow-folder has no effect without --thorough: leave it out")
     clauses = None if policy is None else load_policy(Path(policy))

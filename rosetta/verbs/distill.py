@@ -21,7 +21,7 @@ from rosetta.bundle.signature.envelope import signature_path
 from rosetta.bundle.writer import make_manifest, write_bundle
 from rosetta.disclosure import audit_points, compact
 from rosetta.disclosure.levels import coarse_audit
-from rosetta.errors import PolicyError
+from rosetta.errors import PolicyError, UsageError
 from rosetta.files import check_output, unfinished
 from rosetta.schemas.audit import Disclosure, DisclosureAudit
 from rosetta.schemas.distill import DistillSettings
@@ -60,6 +60,7 @@ def distill(
     latents: Any = None,
     points_from: Any = None,
     held_out: Any = None,
+    held_out_groups: str | None = None,
     policy: str | PathLike[str] | None = None,
     features: Features = None,
     preprocess: str | None = None,
@@ -95,6 +96,9 @@ def distill(
     held_out : like `data`, shape (n_held_out, …), optional
         Items of the same kind that neither the model nor the bundle is made from: what the audit's membership test
         compares with.
+    held_out_groups : str, optional
+        With ``groups``: a column of the held-out items, or a source of one label for each, that says whose each is.
+        The column ``groups`` of them, if not given.
     policy : path, optional
         A TOML file of `rosetta.schemas.policy.Policy`. What it forbids is not written.
     features : str or sequence of str, optional
@@ -159,6 +163,8 @@ def distill(
     if not resume and (growing := unfinished(path)).exists():
         on_note(f"{growing.name} holds an interrupted distillation: --resume goes on with it, or remove it")
     check_words(chosen)
+    if held_out_groups is not None and (held_out is None or chosen.groups is None):
+        raise UsageError("--held-out-groups has no effect without --held-out and --groups: leave it out, or add them")
     if chosen.reproducible:
         on_note(
             "--reproducible: whoever guesses the seed can repeat the draws and take the noise off the points; use it "
@@ -185,7 +191,8 @@ def distill(
     if rules is not None:
         check_policy(rules, chosen)
     asked = Asked(
-        data, None if model is None else str(model), loading, latents, held_out, points_from, features, preprocess,
+        data, None if model is None else str(model), loading, latents, held_out, held_out_groups, points_from,
+        features, preprocess,
         memory_budget(BUDGET_GIB if memory_gib is None else memory_gib, loading.device), executor, resume,
     )  # fmt: skip
     with open_sender(path, asked, opened_model, chosen, rules, on_rows=on_rows) as opened:

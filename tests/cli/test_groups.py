@@ -93,3 +93,27 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are(run, nests: Path
     assert done.code == 2
     assert "--groups nests: expected a column of the data or a source of labels" in done.err
     assert "nest, island. Did you mean nest?" in done.err
+
+
+def test_held_out_items_belong_to_people_too_or_the_sender_is_told(run, nests: Path, tmp_path: Path):
+    data = f"{nests / 'birds.csv'}::!nest,island"
+    run("train", data, "-o", tmp_path / "run", *QUICK)
+    distil = ["distill", tmp_path / "run", data, "--groups", "nest", *AVERAGED, "--json"]
+    frame = pd.read_csv(nests / "birds.csv")
+    frame.iloc[:, :5] = np.random.default_rng(1).random((240, 5), dtype=np.float32)
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    frame.drop(columns="nest").to_csv(tmp_path / "nobody.csv", index=False)
+    new, nobody = f"{tmp_path / 'new.csv'}::!nest,island", f"{tmp_path / 'nobody.csv'}::!island"
+
+    same = run(*distil, "-o", tmp_path / "a.h5", "--held-out", new)
+    named = run(*distil, "-o", tmp_path / "b.h5", "--held-out", nobody, "--held-out-groups", f"{nests}/birds.csv::nest")
+    silent = run(*distil, "-o", tmp_path / "c.h5", "--held-out", nobody)
+    idle = run(*distil, "-o", tmp_path / "d.h5", "--held-out-groups", "nest")
+
+    for told in (same, named):
+        assert told.code == 0, told.err
+        assert {each["unit"] for each in told.json["audit"]["attacks"]} <= {"group"}
+        assert "--held-out-groups" not in told.err
+    assert "nothing says whose each held-out item is" in silent.err
+    assert idle.code == 2
+    assert "--held-out-groups has no effect without --held-out and --groups" in idle.err

@@ -502,14 +502,19 @@ def test_what_the_audit_finds_in_points_that_are_not_items_is_noted(lab: Lab, tm
     assert any(note.startswith("the audit of the public points: holds items, as 28 of 28 points are") for note in notes)
 
 
-def test_what_noise_has_drowned_and_a_large_delta_are_noted(lab: Lab, tmp_path: Path):
+def test_what_noise_has_drowned_is_noted_and_a_large_delta_is_refused_below_open(lab: Lab, tmp_path: Path):
     notes: list[str] = []
 
-    for delta in (1e-4, 0.5):
+    def noisy(delta: float, **more: Any) -> None:
         rosetta.distill(
             lab.run, lab.train, tmp_path / "b.h5", origin="moments", pairs=200, dp_epsilon=1.0, dp_delta=delta,
-            dp_norm=2.5, force=True, on_note=notes.append, **SIGNED,
+            dp_norm=2.5, force=True, on_note=notes.append, **more, **SIGNED,
         )  # fmt: skip
+
+    noisy(1e-4)
+    noisy(0.5, privacy="open")
+    with pytest.raises(UsageError, match="--dp-delta 0.5 is not below 1 / 721, the number of items"):
+        noisy(0.5)
 
     assert any("the noise has drowned most of the space" in note for note in notes)
     assert any(note.startswith("delta 0.5 is not below 1 / 721") for note in notes)

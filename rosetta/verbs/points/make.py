@@ -69,7 +69,8 @@ def make_points(sender: Sender, portions: Sequence[Portion], settings: DistillSe
                 make = origins.get(portion.origin)
                 given = _items_for(role, given, portion, draws)
             try:
-                made = make(given, wanted, rng, points, recipe)
+                in_all = replace(recipe, n_points=portion.n_anchors + portion.n_checks)
+                made = make(given, wanted, rng, points, in_all)
             except SelectionError as error:
                 unit = "items" if sender.groups is None else "groups"
                 divided = len(given.inputs) < len(sender.inputs)

@@ -20,6 +20,7 @@ from rosetta.origins import Sender
 from rosetta.preprocessing import Fitted
 from rosetta.schemas.distill import DistillSettings
 from rosetta.schemas.policy import Policy
+from rosetta.selection.strata import label_texts
 from rosetta.sources import Source, as_source, is_on_disk
 from rosetta.verbs.matching import Features
 from rosetta.verbs.opening import expected_by
@@ -29,6 +30,7 @@ from rosetta.verbs.points.given import given_latents
 from rosetta.verbs.points.groups import GroupCodes
 from rosetta.verbs.points.held_out import KnownSplit, has_seen_excluded, known_split, require_split
 from rosetta.verbs.points.keeping import digest_of, kept_latents
+from rosetta.verbs.points.labels import labels_of
 from rosetta.verbs.points.make import Points
 from rosetta.verbs.policies import Membership
 from rosetta.verbs.prepare import Expected, Prepared, Streamable, prepare_within, value_range
@@ -46,6 +48,7 @@ class Asked:
     loading: Loading
     latents: Any = None
     held_out: Any = None
+    held_out_groups: str | None = None
     points_from: Any = None
     features: Features = None
     preprocess: str | None = None
@@ -132,8 +135,10 @@ def open_sender(
         span = (model.value_range if model is not None else None) or value_range(items.facts)
         stored = _stored_range(inputs, span, settings)
         expected = Expected(expected.holder, items.inputs.shape[1:], items.told.steps, items.told.feature_names, span)
-        shared = _matched("--points-from", asked.points_from, expected, asked)
-        others = _matched("--held-out", asked.held_out, expected, asked)
+        public = _matched("--points-from", asked.points_from, expected, asked)
+        shared = None if public is None else public.inputs[: len(public.inputs)]
+        fresh = _matched("--held-out", asked.held_out, expected, asked)
+        others = None if fresh is None else fresh.inputs[: len(fresh.inputs)]
         latents: LazyArray
         sds: LazyArray | None
         if model is None:
@@ -154,6 +159,14 @@ def open_sender(
                 groups = replace(groups, codes=groups.codes[audited])
         elif others is not None and model is not None:
             outsiders = others, encoded(model, others, what="held-out row").means[:, :n_dims]
+        notes = _notes(members, model, seen)
+        if kept is None and fresh is not None and groups is not None:
+            held_out_groups = _owners(fresh, groups, members.spec, asked)
+            if held_out_groups is None:
+                notes += (
+                    "nothing says whose each held-out item is, so the audit holds rows against rows and not people: "
+                    "pass --held-out-groups",
+                )
 
         def of_rows(array: LazyArray) -> LazyArray:
             return picked(array, rows) if len(rows) < len(array) else array
@@ -176,7 +189,7 @@ def open_sender(
         )
         yield Opened(
             model, items, sender, n_dims, stored, *private, *outsiders, chooser, latents, split, groups,
-            _notes(members, model, seen), held_out_groups,
+            notes, held_out_groups,
         )  # fmt: skip
 
 
@@ -268,12 +281,25 @@ def rounding(span: tuple[float, float] | None) -> Callable[[Array], Array]:
     return (lambda inputs: inputs) if span is None else (lambda inputs: from_levels(to_levels(inputs, span), span))
 
 
-def _matched(option: str, data: Any, expected: Expected, asked: Asked) -> Array | None:
+def _owners(held_out: Prepared | Streamable, groups: GroupCodes, spec: str | None, asked: Asked) -> Array | None:
+    """Return whose each held-out item is, in the codes of `groups` and others beyond; None where nothing says."""
+    columns = held_out.told.columns
+    chosen = asked.held_out_groups or (spec if spec in columns else None)
+    if chosen is None:
+        return None
+    labels = labels_of(
+        "--held-out-groups", chosen, columns, len(held_out.inputs), source=str(as_source(asked.held_out)),
+        expected="a column of the held-out items or a source of labels",
+    )  # fmt: skip
+    known = {name: code for code, name in enumerate(groups.names)}
+    return np.array([known.setdefault(text, len(known)) for text in label_texts(labels).tolist()], dtype=np.intp)
+
+
+def _matched(option: str, data: Any, expected: Expected, asked: Asked) -> Prepared | Streamable | None:
     if data is None:
         return None
     try:
-        found = prepare_within(1 << 60, data, expected, features=asked.features, preprocess=None)
-        return found.inputs[: len(found.inputs)]
+        return prepare_within(1 << 60, data, expected, features=asked.features, preprocess=None)
     except IncompatibleError as error:
         raise IncompatibleError(f"{option}: {error}") from error
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
 from rosetta.arrays import Array, Floats, flat
-from rosetta.errors import SelectionError
+from rosetta.errors import SelectionError, UsageError
 from rosetta.origins import Made, Origin, Recipe, Sender, draw_points
 from rosetta.schemas.audit import PrivacyAccount
 from rosetta.schemas.distill import DistillSettings
@@ -29,6 +29,12 @@ def private_origins(
     """
     if settings.dp_epsilon is None or settings.dp_delta is None:
         return {}, ()
+    unit = "items" if sender.groups is None else "groups"
+    if settings.privacy != "open" and settings.dp_delta * sender.n_units >= 1:
+        raise UsageError(
+            f"--dp-delta {settings.dp_delta:g} is not below 1 / {sender.n_units:,}, the number of {unit}: it would "
+            "allow to give one of them away. Take a smaller one, or --privacy open"
+        )
     makers, accounts = {}, []
     for number, portion in enumerate(portions):
         rng = draws.generator(CELLS, number)
