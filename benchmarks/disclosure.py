@@ -21,12 +21,12 @@ from sklearn.datasets import load_digits
 
 import rosetta
 from rosetta.arrays import Array, Derived, Floats
+from rosetta.audits.items import open_sender_model
 from rosetta.disclosure import run_attacks
 from rosetta.disclosure.attacks import Effort
 from rosetta.disclosure.sides import People, draw_sides
 from rosetta.errors import RosettaError
-from rosetta.verbs.audits.reading import open_sender_model
-from rosetta.verbs.prepare import expected_in, match_inputs
+from rosetta.inputs.prepare import expected_in, match_inputs
 
 WORDS: dict[str, Any] = {"license": "CC0-1.0", "title": "Disclosure", "creators": ["benchmark"]}
 SMALL: dict[str, Any] = {"latent_dim": 8, "hidden": (256, 128)}

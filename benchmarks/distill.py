@@ -21,11 +21,11 @@ from sklearn.metrics import pairwise_distances_argmin_min
 
 import rosetta
 from rosetta.adapters import Loading, open_model
+from rosetta.distillation.encode import shard_rows
+from rosetta.distillation.latent_cache import kept_latents
+from rosetta.inputs.streaming import Stream
 from rosetta.selection import select, selectors
 from rosetta.sources import open_rows
-from rosetta.verbs.points.encoding import shard_rows
-from rosetta.verbs.points.keeping import kept_latents
-from rosetta.verbs.trainings.streaming import Stream
 
 ROUNDS = 3
 N_ROWS, N_FEATURES, N_HIDDEN, N_DIMS, N_PAIRS = 1_000_000, 64, 128, 16, 256

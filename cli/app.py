@@ -43,7 +43,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from rosetta.verbs.software import versions
+        from rosetta.software import versions
 
         typer.echo(f"rosetta {versions()['rosetta']}")
         raise typer.Exit

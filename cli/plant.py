@@ -23,7 +23,7 @@ def plant(
 ) -> None:
     """Plant marks in a copy of DATA, to train on it and to look for them with audit --canary-record."""
     with exit_on_error():
-        from rosetta.verbs.shadows.planting import plant as run
+        from rosetta.shadows.planting import plant as run
 
         found = run(data, output, n=canaries, seed=seed, force=force)
         for mark, rows in zip(found.marks, found.rows, strict=True):

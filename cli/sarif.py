@@ -17,7 +17,7 @@ _LEVELS = {"fatal": "error", "error": "error", "warning": "warning", "info": "no
 def sarif(summary: ValidationSummary) -> str:
     """Return the log of one run over all files."""
     from rosetta.rules import catalogue
-    from rosetta.verbs.software import versions
+    from rosetta.software import versions
 
     rules = sorted(catalogue(), key=lambda rule: rule.id)
     numbers = {rule.id: number for number, rule in enumerate(rules)}

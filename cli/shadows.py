@@ -19,7 +19,7 @@ SHADOWS = "Shadow senders"
 def shadows_of(thorough: bool, shadows: int | None) -> int | None:
     """Return how many shadow senders are to be made; None for none."""
     from rosetta.errors import UsageError
-    from rosetta.verbs.shadows.thorough import N_SHADOWS
+    from rosetta.shadows.thorough import N_SHADOWS
 
     if shadows is not None and not thorough:
         raise UsageError("--shadows has no effect without --thorough: add it, or leave --shadows out")

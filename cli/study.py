@@ -66,7 +66,7 @@ def origins(
     gets table.csv, table.md and origins.png.
     """
     with exit_on_error():
-        from rosetta.verbs.studies.settings import read_settings
+        from rosetta.studies.settings import read_settings
         from rosetta.verbs.study import study_origins
 
         report = study_origins(
@@ -107,7 +107,7 @@ def _duration(seconds: float) -> str:
 
 
 def _show(report: StudyReport, *, quick: bool) -> None:
-    from rosetta.verbs.studies.table import HEADER, cells_of, outcome
+    from rosetta.studies.table import HEADER, cells_of, outcome
 
     for data in report.data:
         typer.echo(f"{data.name}\n")

@@ -32,7 +32,7 @@ from .train import (
 if TYPE_CHECKING:
     from rosetta.schemas.reports import RunSetReport
 
-    from rosetta.verbs.sweeps.criteria import Judge, Point
+    from rosetta.sweeps.criteria import Point, RankingRule
 
 SHOWN = 20  # points of the grid; table.csv has them all
 SWEEP, SHARING = "Sweep", "Sharing among processes"
@@ -131,13 +131,13 @@ def sweep(
     """
     with exit_on_error():
         chosen = parsed(own_model(settings, model))
+        from rosetta.sweeps.grids import read_grid
         from rosetta.training.devices import is_first_process
         from rosetta.verbs.sweep import sweep as run
-        from rosetta.verbs.sweeps.grids import read_grid
 
         trust = trust_options(require_signature, trusted_key, trust_file)
         notes: list[str] = []
-        found: list[tuple[list[Point], Judge]] = []
+        found: list[tuple[list[Point], RankingRule]] = []
         with training_progress(f"sweeping {output.name}", quiet=quiet) as (on_progress, on_epoch):
             report = run(
                 data,
@@ -190,8 +190,8 @@ def _limit(text: str) -> Any:
         raise UsageError(f"--anchor-limit is {text!r}; expected auto, none or a number") from error
 
 
-def _show(report: RunSetReport, points: list[Point], judge: Judge, *, data: str) -> None:
-    from rosetta.verbs.sweeps.results import command_of
+def _show(report: RunSetReport, points: list[Point], judge: RankingRule, *, data: str) -> None:
+    from rosetta.sweeps.results import command_of
 
     runs = report.runs
     how = "as one program" if runs.mode == "stacked" else "one after another"
@@ -212,7 +212,7 @@ def _show(report: RunSetReport, points: list[Point], judge: Judge, *, data: str)
     facts([("go on", command_of(data, Path(report.run)))])
 
 
-def _show_points(points: list[Point], judge: Judge) -> None:
+def _show_points(points: list[Point], judge: RankingRule) -> None:
     """Print the points of the grid, the best first: means over seeds, and the criterion's standard deviation."""
     swept = list(points[0].settings)
     has_anchors = any(run.final and run.final.anchor_rms is not None for point in points for run in point.runs)

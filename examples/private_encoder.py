@@ -19,8 +19,8 @@ from rosetta.models.checkpoint import weights_digest, write_run
 from rosetta.models.vae import VAE, build_vae
 from rosetta.objectives.elbo import kl_divergence, sample
 from rosetta.privacy.mechanism import noise_multiplier
-from rosetta.verbs.software import now, versions
-from rosetta.verbs.trainings.records import new_space_id
+from rosetta.runs.records import new_space_id
+from rosetta.software import now, versions
 
 try:
     from opacus import PrivacyEngine

@@ -77,7 +77,7 @@ class Digits(LightningModule):
         return torch.optim.Adam(self.parameters(), lr=3e-3)
 
 
-class Watch(Callback):
+class DivergenceWatch(Callback):
     """Keeps the gradients of each step and what was logged."""
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ def test_a_vae_is_in_the_senders_space_with_the_callback_only(
 
 
 def test_accumulated_gradients_are_those_of_the_mean_loss_and_the_anchors(bundle: rosetta.Bundle):
-    watch, plain = Watch(), Pulled()
+    watch, plain = DivergenceWatch(), Pulled()
 
     _fit(Pulled(), AnchorCallback(bundle, weight=3, scale=2.0), watch, accumulate_grad_batches=6)
 
@@ -155,7 +155,7 @@ def test_a_held_weight_moves_once_for_each_step_of_the_optimiser(bundle: rosetta
 
 
 def test_what_is_logged_is_the_error_in_units_of_the_tolerance_and_the_weight(bundle: rosetta.Bundle):
-    watch, callback = Watch(), AnchorCallback(bundle, name="alice")
+    watch, callback = DivergenceWatch(), AnchorCallback(bundle, name="alice")
 
     _fit(Pulled(), callback, watch, limit_train_batches=1)
 
@@ -205,7 +205,7 @@ def test_a_weight_given_on_resuming_is_not_replaced_and_other_anchors_are_refuse
 
 
 def test_two_callbacks_add_both_and_leave_no_trace(bundle: rosetta.Bundle):
-    watch, module = Watch(), Pulled()
+    watch, module = DivergenceWatch(), Pulled()
     pair = [AnchorCallback(bundle, weight=w, name=n, encode="encoder") for w, n in ((1, "first"), (2, "second"))]
 
     _fit(module, *pair, watch, limit_train_batches=1)
@@ -260,7 +260,7 @@ def test_every_precision_trains_with_anchors(bundle: rosetta.Bundle, precision: 
 
 
 def test_the_first_step_of_mixed_precision_learns_too(bundle: rosetta.Bundle):
-    mixed, full = Watch(), Watch()
+    mixed, full = DivergenceWatch(), DivergenceWatch()
 
     for watch, precision in ((mixed, "bf16-mixed"), (full, "32-true")):
         _fit(Pulled(), AnchorCallback(bundle, weight=1), watch, limit_train_batches=1, precision=precision)

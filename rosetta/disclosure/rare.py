@@ -17,7 +17,7 @@ NAME = "rare features"
 FEWER = 10  # items, or groups: official statistics publish no cell with fewer people behind it
 GAP = 0.25  # of a feature's range, by which the few must stand out from the others
 LARGEST_P_VALUE = 0.01  # for all features together
-SURE = 0.999  # of the share of new items that would be as far out
+MIN_CONFIDENCE = 0.999  # of the share of new items that would be as far out
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def find_rare(origin: OriginName, points: Singles, rare: RareFeatures, *, unit: 
     at 1 % for all features together.
     """
     shown = rare.shown(points)
-    most = float(beta.ppf(SURE, FEWER, rare.n_units - FEWER + 1)) if rare.n_units > FEWER else 1.0
+    most = float(beta.ppf(MIN_CONFIDENCE, FEWER, rare.n_units - FEWER + 1)) if rare.n_units > FEWER else 1.0
     by_chance = binom.sf(shown - 1, len(points), most)
     betrayed = by_chance * max(len(shown), 1) < LARGEST_P_VALUE
     share = float(shown[betrayed].max() / len(points)) if betrayed.any() else 0.0

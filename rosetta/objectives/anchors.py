@@ -9,8 +9,8 @@ from typing import Any, Literal, cast
 from torch import Tensor, nn
 
 from rosetta.errors import IncompatibleError, UsageError
-from rosetta.objectives.held import HeldWeight
-from rosetta.objectives.pairs import AnchorPool, Drawn, Draws, Pairs, completed, encoder_error
+from rosetta.objectives.dual_weight import HeldWeight
+from rosetta.objectives.pairs import AnchorBatch, AnchorPool, Draws, Pairs, completed, encoder_error
 
 
 class AnchorLoss(nn.Module):
@@ -22,7 +22,7 @@ class AnchorLoss(nn.Module):
         Where the anchor pairs come from; check pairs are never used.
     weight : float or "auto"
         ``"auto"`` holds the root-mean-square anchor error at `tolerance`, as
-        `rosetta.objectives.held.HeldWeight` says.
+        `rosetta.objectives.dual_weight.HeldWeight` says.
     tolerance : float
         Share of the space's total standard deviation (the root of the trace of its covariance).
     decoder_weight : float
@@ -103,7 +103,7 @@ class AnchorLoss(nn.Module):
         """Total standard deviation of the space, the unit of the tolerance."""
         return self.pool.total_sd
 
-    def draw(self) -> Drawn:
+    def draw(self) -> AnchorBatch:
         """Return the anchors of one step."""
         drawn = self.pool.draw(self._draws)
         return drawn._replace(inputs=drawn.inputs.clone())  # an encoder may work in place
@@ -152,7 +152,7 @@ class AnchorLoss(nn.Module):
         self._draws.restore(state)
 
 
-def _check_means(means: object, drawn: Drawn, free_dims: int) -> None:
+def _check_means(means: object, drawn: AnchorBatch, free_dims: int) -> None:
     if not isinstance(means, Tensor):
         raise IncompatibleError(
             f"the encoder gives a {type(means).__name__}, expected a tensor of posterior means: pass a function "

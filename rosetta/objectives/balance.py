@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from rosetta.objectives.held import HeldWeight
-from rosetta.objectives.pairs import AnchorPool, Drawn, Draws
+from rosetta.objectives.dual_weight import HeldWeight
+from rosetta.objectives.pairs import AnchorBatch, AnchorPool, Draws
 
 
 class Balance(nn.Module):
@@ -55,19 +55,19 @@ class Anchors:
         self._draws = [Draws(seed) for seed in seeds]
 
     @property
-    def axes(self) -> Drawn:
+    def axes(self) -> AnchorBatch:
         """Along which axis of `draw`'s fields the models stand: None where all see the same, or there is nothing."""
         shared = len(self._draws) == 1 or self.pool.is_same_at_every_step
         drawn = self.pool.draw(Draws(0))
-        return Drawn(*(None if shared or field is None else 0 for field in drawn))  # type: ignore[arg-type]
+        return AnchorBatch(*(None if shared or field is None else 0 for field in drawn))  # type: ignore[arg-type]
 
-    def draw(self) -> Drawn:
+    def draw(self) -> AnchorBatch:
         """Return the anchors of one step; with a leading axis where each model draws its own."""
         if len(self._draws) == 1 or self.pool.is_same_at_every_step:
             return self.pool.draw(self._draws[0])
         drawn = [self.pool.draw(draws) for draws in self._draws]
         fields = [None if parts[0] is None else torch.stack(parts) for parts in zip(*drawn, strict=True)]
-        return Drawn(*fields)  # type: ignore[arg-type]  # only what is optional is None
+        return AnchorBatch(*fields)  # type: ignore[arg-type]  # only what is optional is None
 
     def state(self) -> dict[str, Tensor]:
         """Return what `restore` takes, as tensors by name."""

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from rosetta.objectives.pairs import Drawn, completed, encoder_error
+from rosetta.objectives.pairs import AnchorBatch, completed, encoder_error
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def sample(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
     return torch.addcmul(mean, (0.5 * log_variance).exp(), noise)
 
 
-class Decoding(Protocol):
+class DecoderCall(Protocol):
     """What p(x | z) is for a decoder's output."""
 
     def log_prob(self, output: Tensor, inputs: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class LatentModel(Protocol):
         """From latents, shape (n_items, n_dims), to the likelihood's output."""
 
     @property
-    def likelihood(self) -> Decoding:
+    def likelihood(self) -> DecoderCall:
         """What that output means."""
 
     def encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +72,7 @@ class AnchoredELBO(nn.Module):
         self.model = model
         self.also = frozenset(also)
 
-    def forward(self, inputs: Tensor, noise: Tensor, anchors: Drawn | None = None) -> dict[str, Tensor]:
+    def forward(self, inputs: Tensor, noise: Tensor, anchors: AnchorBatch | None = None) -> dict[str, Tensor]:
         """Return the terms for `inputs`, shape (n_items, …), with standard normal `noise`, shape (n_items, n_dims)."""
         n_items = noise.shape[-2]
         mean, log_variance = self.model.encode(inputs if anchors is None else _joined(inputs, anchors, noise.ndim - 2))
@@ -99,7 +99,7 @@ class AnchoredELBO(nn.Module):
         each = self.model.likelihood.log_prob(output.flatten(0, 1), inputs.flatten(0, 1))
         return -each.reshape(output.shape[:2]).mean(1)
 
-    def _anchor_terms(self, mean: Tensor, log_variance: Tensor, anchors: Drawn) -> dict[str, Tensor]:
+    def _anchor_terms(self, mean: Tensor, log_variance: Tensor, anchors: AnchorBatch) -> dict[str, Tensor]:
         terms = {"anchor_error": encoder_error(mean, anchors)}
         if "anchor_decoder" in self.also:
             terms["anchor_decoder"] = self._misfit(completed(mean, anchors), anchors.inputs)
@@ -113,7 +113,7 @@ class AnchoredELBO(nn.Module):
         return terms
 
 
-def _joined(inputs: Tensor, anchors: Drawn, axis: int) -> Tensor:
+def _joined(inputs: Tensor, anchors: AnchorBatch, axis: int) -> Tensor:
     """Return inputs with those of the anchors behind them, along the axis of the items."""
     if axis == 1 and anchors.inputs.ndim < inputs.ndim:
         return torch.cat([inputs, anchors.inputs.expand(len(inputs), *anchors.inputs.shape)], dim=1)

@@ -43,7 +43,7 @@ class Pairs(Protocol):
         """Identity of the space."""
 
 
-class Drawn(NamedTuple):
+class AnchorBatch(NamedTuple):
     """The anchors of one step; with a leading axis where models that train side by side drew each their own."""
 
     inputs: Tensor  # float32, shape (n_drawn, …)
@@ -97,9 +97,10 @@ class AnchorPool(nn.Module):
     noise : float
         Standard deviation of the noise on anchor inputs, in their own units.
     weighed, with_sd : bool
-        Whether `Drawn` carries shares and posterior standard deviations.
+        Whether `AnchorBatch` carries shares and posterior standard deviations.
     latent_noise : int
-        Number of the model's latent dimensions that `Drawn` carries noise for, to sample its posterior; 0 for none.
+        Number of the model's latent dimensions that `AnchorBatch` carries noise for, to sample its posterior;
+        0 for none.
 
     Raises
     ------
@@ -152,7 +153,7 @@ class AnchorPool(nn.Module):
         """Whether nothing about a step's anchors is drawn."""
         return len(self) <= self.per_step and not self.noise and not self.latent_noise
 
-    def draw(self, draws: Draws) -> Drawn:
+    def draw(self, draws: Draws) -> AnchorBatch:
         """Return the anchors of one step."""
         device = self.inputs.device
         inputs, latents, latents_sd, shares = self.inputs, self.latents, self.latents_sd, self.shares
@@ -164,10 +165,10 @@ class AnchorPool(nn.Module):
         if self.noise:
             inputs = inputs + self.noise * draws.normal(*inputs.shape).to(device)
         noise = draws.normal(len(latents), self.latent_noise).to(device) if self.latent_noise else None
-        return Drawn(inputs, latents, latents_sd, shares, noise)
+        return AnchorBatch(inputs, latents, latents_sd, shares, noise)
 
 
-def encoder_error(means: Tensor, drawn: Drawn) -> Tensor:
+def encoder_error(means: Tensor, drawn: AnchorBatch) -> Tensor:
     """Return mean_k w_k ‖z_k − μ(x_k)‖² for the encoder's `means`, shape (…, n_drawn, n_all_dims).
 
     The first n_dims of them are the space's; further ones are the model's own, and free.
@@ -176,7 +177,7 @@ def encoder_error(means: Tensor, drawn: Drawn) -> Tensor:
     return (errors if drawn.shares is None else errors * drawn.shares).mean(-1)
 
 
-def completed(means: Tensor, drawn: Drawn) -> Tensor:
+def completed(means: Tensor, drawn: AnchorBatch) -> Tensor:
     """Return the stored latents with the model's own dimensions of `means` behind them, of the shape of `means`.
 
     These pass their gradient, so that the encoder, too, learns from decoding the sender's kind of item: cut off, the

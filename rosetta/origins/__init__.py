@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +12,7 @@ import numpy as np
 from rosetta.arrays import Array, Floats, LazyArray, flat
 from rosetta.errors import SelectionError
 from rosetta.origins.bounds import Bounds
+from rosetta.origins.covariance import UNITS_A_DIMENSION, effective_dimensions
 from rosetta.registry import Registry
 from rosetta.schemas.record import PrivacyLevel
 
@@ -42,7 +44,7 @@ ROUNDS = 10  # how often what could not be used is drawn anew
 
 
 @dataclass(frozen=True)
-class Sender:
+class SenderData:
     """What points can be made from."""
 
     inputs: LazyArray  # float32, shape (n_items, …)
@@ -61,6 +63,11 @@ class Sender:
     def n_units(self) -> int:
         """How many are to be protected: groups, or items."""
         return len(self.inputs) if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def unit(self) -> str:
+        """What is to be protected, in messages."""
+        return "items" if self.groups is None else "groups"
 
     def storable(self, inputs: Array) -> Array:
         """Return inputs that were made as the file will hold them, float32: within range and bounds, and rounded."""
@@ -85,7 +92,7 @@ Figures = dict[str, float | int | str]
 
 
 @dataclass(frozen=True)
-class Made:
+class PointBatch:
     """Points, and what is to be told of them."""
 
     inputs: Array  # float32, shape (n_points, …), all different
@@ -94,12 +101,12 @@ class Made:
 
 
 # (sender, number of points, random numbers, inputs that must not come up again, recipe) → points
-Origin = Callable[[Sender, int, np.random.Generator, Array, Recipe], Made]
+Origin = Callable[[SenderData, int, np.random.Generator, Array, Recipe], PointBatch]
 
 origins: Registry[Origin] = Registry("origin", "rosetta.origins")
 
 
-def check_enough(sender: Sender, origin: str, recipe: Recipe) -> None:
+def check_enough(sender: SenderData, origin: str, recipe: Recipe) -> None:
     """Refuse to draw points from what so few items, or groups, have in common that it tells of each of them.
 
     Raises
@@ -107,13 +114,31 @@ def check_enough(sender: Sender, origin: str, recipe: Recipe) -> None:
     SelectionError
         If there are fewer than 100 items, or fewer than 10 groups; under ``open``, fewer than 10 of either.
     """
-    unit = "items" if sender.groups is None else "groups"
-    least = LEAST_OPEN if recipe.privacy == "open" else LEAST_UNITS[unit]
+    least = LEAST_OPEN if recipe.privacy == "open" else LEAST_UNITS[sender.unit]
     if sender.n_units < least:
         advice = "" if recipe.privacy == "open" else ". Take --origin averaged, or --privacy open if they may be known"
         raise SelectionError(
-            f"{origin} points of {sender.n_units} {unit} would tell of each of them: at least {least} are needed"
+            f"{origin} points of {sender.n_units} {sender.unit} would tell of each of them: at least {least} are needed"
             + advice
+        )
+
+
+def check_width(sender: SenderData, rng: np.random.Generator, recipe: Recipe) -> None:
+    """Refuse items that are so few, and vary in so many ways, that their mean alone tells who is among them.
+
+    Raises
+    ------
+    SelectionError
+        Below ``open``, if there are fewer than two items, or groups, for each direction along which items vary.
+    """
+    if recipe.privacy == "open":
+        return
+    needed = math.ceil(UNITS_A_DIMENSION * effective_dimensions(sender.inputs, rng))
+    if sender.n_units < needed:
+        raise SelectionError(
+            f"{sender.n_units:,} {sender.unit} that vary in so many ways at once that their mean alone tells who is "
+            f"among them: about {needed:,} are needed. Take more {sender.unit} or coarser ones, --origin public, or "
+            "differential privacy (--dp-epsilon)"
         )
 
 
@@ -132,7 +157,7 @@ def new_rows(candidates: Array, taken: Array) -> Array:
     return np.array(fresh, dtype=np.intp)
 
 
-def draw_points(sender: Sender, n_points: int, taken: Array, draw: Callable[[int], Array], *, advice: str) -> Array:
+def draw_points(sender: SenderData, n_points: int, taken: Array, draw: Callable[[int], Array], *, advice: str) -> Array:
     """Draw inputs until there are `n_points` different ones, as the file will hold them, within the declared range.
 
     Parameters

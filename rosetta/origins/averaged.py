@@ -11,9 +11,9 @@ from sklearn.neighbors import NearestNeighbors
 
 from rosetta.arrays import Array, Floats, LazyArray, flat, row_blocks
 from rosetta.errors import SelectionError
-from rosetta.origins import Figures, Made, Recipe, Sender, draw_points, origins
+from rosetta.origins import Figures, PointBatch, Recipe, SenderData, draw_points, origins
 from rosetta.origins.covariance import effective_dimensions
-from rosetta.origins.crowds import clusters_of
+from rosetta.origins.microaggregation import clusters_of
 
 GROWTH = 4  # a neighbourhood has at most so many times the members that were asked for
 NEIGHBOURS = 200_000  # items that neighbourhoods are made of, at most
@@ -22,7 +22,7 @@ FALSE_ALARMS, FOUND = 0.01, 0.05  # of others, and of members, where an item is 
 
 
 @origins.register("averaged")
-def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
+def averaged(sender: SenderData, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> PointBatch:
     """Average the inputs of the items of a cluster, or of a neighbourhood, of latents.
 
     As long as every point can have `recipe.members` items of its own, the items are divided into clusters (k-means, the
@@ -64,7 +64,7 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
             advice="clusters of items have the same mean; ask for fewer points",
         )  # fmt: skip
         figures: Figures = {"members": int(sizes.min()), "crowds": "clusters"}
-        return Made(inputs, figures if sender.groups is None else {**figures, "unit": "group"})
+        return PointBatch(inputs, figures if sender.groups is None else {**figures, "unit": "group"})
     if recipe.privacy != "open":
         most = n_items // recipe.members
         raise SelectionError(
@@ -77,7 +77,7 @@ def averaged(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
         sender, n_points, taken, lambda n: _neighbourhood_means(sender, n, recipe.members, rng),
         advice="neighbourhoods of items have the same mean; ask for fewer points",
     )  # fmt: skip
-    return Made(inputs, {"members": recipe.members, "crowds": "neighbourhoods"})
+    return PointBatch(inputs, {"members": recipe.members, "crowds": "neighbourhoods"})
 
 
 def most_points(n_units: int, n_dims: float) -> int:
@@ -93,20 +93,19 @@ def most_points(n_units: int, n_dims: float) -> int:
     return int(np.argmax(told)) if told.any() else n_units
 
 
-def _check_width(sender: Sender, n_points: int, n_in_all: int, rng: np.random.Generator) -> None:
+def _check_width(sender: SenderData, n_points: int, n_in_all: int, rng: np.random.Generator) -> None:
     """Refuse the share of all averages that is to be made, where anybody could tell who is behind one of them."""
     n_dims = effective_dimensions(sender.inputs, rng)
     n_units = sender.n_units * n_in_all // n_points
     most = most_points(n_units, n_dims)
     if n_in_all <= most:
         return
-    unit = "items" if sender.groups is None else "groups"
     points = "even one average" if not most else f"more than {most}"
     raise SelectionError(
-        f"{n_in_all} averaged points of {n_units:,} {unit}, which vary in about {n_dims:.0f} ways at once: "
+        f"{n_in_all} averaged points of {n_units:,} {sender.unit}, which vary in about {n_dims:.0f} ways at once: "
         f"{points} would tell who is behind which. "
         + (f"Ask for {most} points at most (--pairs, --checks)" if most else "Take --origin public")
-        + f", give more {unit} or coarser ones, or add differential privacy (--dp-epsilon)"
+        + f", give more {sender.unit} or coarser ones, or add differential privacy (--dp-epsilon)"
     )
 
 
@@ -138,7 +137,7 @@ def _cluster_means(inputs: LazyArray, labels: Array, shares: Floats, n_clusters:
     return means.astype(np.float32).reshape(n_clusters, *inputs.shape[1:])
 
 
-def _neighbourhood_means(sender: Sender, n_points: int, least: int, rng: np.random.Generator) -> Floats:
+def _neighbourhood_means(sender: SenderData, n_points: int, least: int, rng: np.random.Generator) -> Floats:
     n_items = len(sender.inputs)
     n_pool = min(max(NEIGHBOURS, n_points, GROWTH * least), n_items)
     pool = np.arange(n_items) if n_pool == n_items else np.sort(rng.permutation(n_items)[:n_pool])

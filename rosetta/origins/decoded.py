@@ -8,7 +8,7 @@ import numpy as np
 
 from rosetta.arrays import Array, Floats, LazyArray, flat, row_blocks
 from rosetta.errors import SelectionError, UsageError
-from rosetta.origins import Figures, Made, Recipe, Sender, check_enough, draw_points, origins
+from rosetta.origins import Figures, PointBatch, Recipe, SenderData, check_enough, check_width, draw_points, origins
 from rosetta.origins.covariance import UNITS_A_DIMENSION, effective_dimensions, even_noise, mean_of, normal_like
 from rosetta.origins.draws import draws
 from rosetta.schemas.record import PrivacyLevel
@@ -18,7 +18,7 @@ FARTHEST = 1.0  # widths of the declared range that an output may lie beyond it,
 
 
 @origins.register("decoded")
-def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
+def decoded(sender: SenderData, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> PointBatch:
     """Draw latents as `recipe.draw` says, decode them, and keep what the encoder puts near where it was drawn.
 
     What the decoder puts outside the declared range of values is clipped to it: the stored latent is the
@@ -37,13 +37,15 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
     UsageError
         If the model has no decoder, or no encoder is given.
     SelectionError
-        If there are fewer than a hundred items, or ten rounds do not give enough points.
+        If there are fewer than a hundred items, or fewer than twice as many as directions along which they vary, or ten
+        rounds do not give enough points.
     """
     if sender.decode is None:
         raise UsageError("decoded points need a decoder, and this model has none: take --origin averaged or mixed")
     if sender.encode is None:
         raise UsageError("decoded points are labelled by the encoder, and there is none: pass the model that has it")
     check_enough(sender, "decoded", recipe)
+    check_width(sender, rng, recipe)  # whatever else a decoder has learned, it has learned the mean
     next_latents = draws.get(recipe.draw)(sender.latents, sender.latents_sd, rng)
     encode = sender.encode
     decode = _with_residuals(sender, sender.decode, rng, privacy=recipe.privacy) if recipe.residuals else sender.decode
@@ -60,11 +62,11 @@ def decoded(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arra
             raise
         raise SelectionError(f"{error}; {tally.told(recipe.reencoding_limit)}") from error
     ways: Figures = {"draw": recipe.draw, **({"residuals": True} if recipe.residuals else {})}
-    return Made(inputs, ways | tally.figures())
+    return PointBatch(inputs, ways | tally.figures())
 
 
 def _with_residuals(
-    sender: Sender, decode: Callable[[Floats], Floats], rng: np.random.Generator, *, privacy: PrivacyLevel
+    sender: SenderData, decode: Callable[[Floats], Floats], rng: np.random.Generator, *, privacy: PrivacyLevel
 ) -> Callable[[Floats], Floats]:
     """Return a decoder that adds a random share of what it leaves out of items, drawn from a distribution like that."""
     rows = np.sort(rng.permutation(len(sender.inputs))[:RESIDUALS])
@@ -98,7 +100,7 @@ class _Tally:
         self.squared = 0.0
 
     def kept(
-        self, sender: Sender, encode: Callable[[Array], Floats], outputs: Floats, latents: Floats, *, limit: float
+        self, sender: SenderData, encode: Callable[[Array], Floats], outputs: Floats, latents: Floats, *, limit: float
     ) -> Floats:
         low, high = sender.value_range
         rows = flat(outputs)

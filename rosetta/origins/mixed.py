@@ -6,11 +6,11 @@ import numpy as np
 
 from rosetta.arrays import Array, Floats
 from rosetta.errors import SelectionError
-from rosetta.origins import Figures, Made, Recipe, Sender, draw_points, origins
+from rosetta.origins import Figures, PointBatch, Recipe, SenderData, draw_points, origins
 
 
 @origins.register("mixed")
-def mixed(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
+def mixed(sender: SenderData, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> PointBatch:
     """Mix `recipe.mix` different items, drawn at random, with weights from the flat Dirichlet distribution.
 
     Where the sender has groups, these are drawn, all different, and an item of each.
@@ -38,7 +38,7 @@ def mixed(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array,
 
     inputs = draw_points(sender, n_points, taken, draw, advice="the items hardly differ")
     figures: Figures = {"members": recipe.mix}
-    return Made(inputs, figures if sender.groups is None else {**figures, "unit": "group"})
+    return PointBatch(inputs, figures if sender.groups is None else {**figures, "unit": "group"})
 
 
 def _item_of_each(rng: np.random.Generator, drawn: Array, groups: Array) -> Array:

@@ -8,13 +8,13 @@ import numpy as np
 
 from rosetta.arrays import Array, LazyArray, flat, row_blocks
 from rosetta.errors import SelectionError
-from rosetta.origins import ROUNDS, Made, Recipe, Sender, new_rows, origins
+from rosetta.origins import ROUNDS, PointBatch, Recipe, SenderData, new_rows, origins
 
 ALL_READ = 100_000  # items whose inputs are all compared; of more, only those of the chosen ones are read
 
 
 @origins.register("observed")
-def observed(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
+def observed(sender: SenderData, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> PointBatch:
     """Choose items by their latents with the sender's selector; copies of an item count once.
 
     Raises
@@ -26,7 +26,7 @@ def observed(sender: Sender, n_points: int, rng: np.random.Generator, taken: Arr
         return _chosen_among_many(sender, n_points, rng, taken)
     rows = _different(sender.inputs, taken)
     chosen = rows[sender.select(sender.latents[rows], n_points, rng, items=rows)]
-    return Made(sender.inputs[chosen], {"members": 1}, chosen)
+    return PointBatch(sender.inputs[chosen], {"members": 1}, chosen)
 
 
 def _different(inputs: LazyArray, taken: Array) -> Array:
@@ -44,7 +44,7 @@ def _digest(row: Array) -> bytes:
     return hashlib.blake2b(row.tobytes(), digest_size=16).digest()
 
 
-def _chosen_among_many(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array) -> Made:
+def _chosen_among_many(sender: SenderData, n_points: int, rng: np.random.Generator, taken: Array) -> PointBatch:
     """Choose by latents alone, and again for chosen inputs that are copies: equal inputs may differ in rounding."""
     points, chosen = taken[:0], np.empty(0, dtype=np.intp)
     exclude = sender.latents[:0] if sender.encode is None or not len(taken) else sender.encode(taken)
@@ -54,7 +54,7 @@ def _chosen_among_many(sender: Sender, n_points: int, rng: np.random.Generator, 
         fresh = new_rows(inputs, np.concatenate([taken, points]))
         points, chosen = np.concatenate([points, inputs[fresh]]), np.concatenate([chosen, rows[fresh]])
         if len(points) == n_points:
-            return Made(points, {"members": 1}, chosen)
+            return PointBatch(points, {"members": 1}, chosen)
         exclude = np.concatenate([exclude, sender.latents[rows]])
     raise SelectionError(
         f"only {len(points)} different inputs were found for {n_points} points: most items are copies of others, so "

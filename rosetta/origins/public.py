@@ -6,11 +6,11 @@ import numpy as np
 
 from rosetta.arrays import Array
 from rosetta.errors import SelectionError, UsageError
-from rosetta.origins import Made, Recipe, Sender, new_rows, origins
+from rosetta.origins import PointBatch, Recipe, SenderData, new_rows, origins
 
 
 @origins.register("public")
-def public(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> Made:
+def public(sender: SenderData, n_points: int, rng: np.random.Generator, taken: Array, recipe: Recipe) -> PointBatch:
     """Choose among the public inputs by their latents, with the sender's selector.
 
     Raises
@@ -30,4 +30,4 @@ def public(sender: Sender, n_points: int, rng: np.random.Generator, taken: Array
         raise SelectionError(
             f"{n_points} public points were asked for, but --points-from has {len(inputs)} different ones left"
         )
-    return Made(inputs[sender.select(sender.encode(inputs), n_points, rng)])
+    return PointBatch(inputs[sender.select(sender.encode(inputs), n_points, rng)])

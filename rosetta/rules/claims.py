@@ -26,7 +26,7 @@ DRAWN = ("averaged", "mixed", "decoded", "moments")  # origins that random numbe
 PRIVATE = ("averaged", "moments")  # origins that can be made with differential privacy
 SLACK = 1 + 1e-6  # for sums in another order
 LEAST_MEMBERS = 2  # behind an averaged point
-SURE = 6.0  # standard deviations by which chance does not explain a figure
+MIN_CONFIDENCE = 6.0  # standard deviations by which chance does not explain a figure
 
 
 @rule("RZ-W214", section="5.3", fix="Distil again, without --reproducible.", requires={"RZ-V106"})
@@ -195,14 +195,14 @@ def _within_bound(account: PrivacyAccount, file: Candidate) -> bool:
     sds, bound = account.noise_sds, account.norm_bound
     if account.origin == "averaged":
         middle = sum(content.input.value_range) / 2
-        noise = SURE * sds.get("sums", 0.0) * math.sqrt(n_features) / LEAST_MEMBERS
+        noise = MIN_CONFIDENCE * sds.get("sums", 0.0) * math.sqrt(n_features) / LEAST_MEMBERS
         with np.errstate(all="ignore"):  # a stranger's numbers
             farthest = float(np.sqrt(((points - middle) ** 2).sum(axis=1)).max())
         return farthest <= (bound + noise) * SLACK
-    noise = SURE * sds.get("squares", 0.0) * math.sqrt(n_features) / n_items
+    noise = MIN_CONFIDENCE * sds.get("squares", 0.0) * math.sqrt(n_features) / n_items
     with np.errstate(all="ignore"):
         variance = float(points.var(axis=0).sum())
-    return variance <= (bound * bound + noise) * (1 + SURE * math.sqrt(2 / n_points))
+    return variance <= (bound * bound + noise) * (1 + MIN_CONFIDENCE * math.sqrt(2 / n_points))
 
 
 def _is_exact(numbers: Array) -> bool:

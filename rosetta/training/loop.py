@@ -10,22 +10,22 @@ import torch
 from torch import Tensor
 
 from rosetta.errors import TrainingError
+from rosetta.training.divergence import Divergence, DivergenceWatch, explain
 from rosetta.training.items import Batch, Generators, Items, Share
 from rosetta.training.measuring import HeldOut, evaluate
 from rosetta.training.patience import Patience
 from rosetta.training.plan import Epoch, Plan, Progress
 from rosetta.training.programs import Program, clip
-from rosetta.training.watch import Divergence, Watch, explain
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 PROGRESS_EVERY_S = 0.1
 STEPS_A_WORD = 10
-MISSED = 1.25  # times the tolerance: a held weight ends a little above or below
+OVERSHOOT_RATIO = 1.25  # times the tolerance: a held weight ends a little above or below
 
 
-class Weighing(Protocol):
+class AnchorWeighting(Protocol):
     """From terms to a loss; holds the anchors' weight."""
 
     def __call__(self, terms: Mapping[str, Tensor], *, annealed: float) -> Tensor:
@@ -42,7 +42,7 @@ class Weighing(Protocol):
         """Go on with a saved state."""
 
 
-class Drawing(Protocol):
+class AnchorDraws(Protocol):
     """The anchors of each step."""
 
     def draw(self) -> Any:
@@ -91,8 +91,8 @@ class Training:
     def __init__(
         self,
         program: Program,
-        weighing: Weighing,
-        anchors: Drawing | None,
+        weighing: AnchorWeighting,
+        anchors: AnchorDraws | None,
         items: Items,
         held_out: HeldOut,
         *,
@@ -290,11 +290,11 @@ class Training:
         target = self.plan.anchor_targets[model]
         if target is None:
             return loss + weight * training["anchor_error"]
-        return loss if training["anchor_error"] <= MISSED**2 * target else None
+        return loss if training["anchor_error"] <= OVERSHOOT_RATIO**2 * target else None
 
-    def new_watch(self) -> Watch:
+    def new_watch(self) -> DivergenceWatch:
         """Return what sums the terms of the epoch that is next."""
-        return Watch(self.epoch, self._average)
+        return DivergenceWatch(self.epoch, self._average)
 
     def _average(self, tensor: Tensor) -> Tensor:
         """Return the mean over all processes."""

@@ -37,7 +37,7 @@ class Program(Protocol):
         """Take each model's parameters and buffers."""
 
 
-class Alone:
+class SingleModel:
     """One module, as it is.
 
     Parameters

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from rosetta.errors import TrainingError
+from rosetta.training.divergence import Divergence
 from rosetta.training.loop import Training
-from rosetta.training.watch import Divergence
 
 
 def capture(training: Training) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -10,6 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from rosetta.audits.claims import claims_of, false_claims, is_reproducible, level_of
+from rosetta.audits.closest_pairs import can_draw, closest_pairs
+from rosetta.audits.items import (
+    AuditItems,
+    SenderModel,
+    as_codes,
+    open_sender_model,
+    read_held_out,
+    read_private,
+)
+from rosetta.audits.shadow_findings import attacks_of, findings_of
+from rosetta.audits.statements import accounts_of, check_same_space, draws_of, members_of, statistics_of
 from rosetta.bundle import Bundle
 from rosetta.charts.closest import draw_closest
 from rosetta.disclosure import audit_points
@@ -21,30 +33,18 @@ from rosetta.disclosure.roc import LEAST_EACH
 from rosetta.disclosure.tre import tre_report
 from rosetta.errors import IncompatibleError, UsageError
 from rosetta.files import check_output, shown, write_small
+from rosetta.inputs.matching import Features
+from rosetta.inputs.models import BUDGET_GIB
+from rosetta.inputs.streaming import memory_budget
+from rosetta.policies import Membership, included_rows, load_policy, policy_mark, violations
 from rosetta.rounding import coarse_count
 from rosetta.schemas.audit import AuditReport, DisclosureAudit, Finding
 from rosetta.schemas.policy import Policy
+from rosetta.shadows.canaries import canaries as plant
+from rosetta.shadows.thorough import thorough
+from rosetta.software import versions
 from rosetta.sources import as_source
-from rosetta.verbs.audits.reading import (
-    AuditItems,
-    SenderModel,
-    as_codes,
-    open_sender_model,
-    read_held_out,
-    read_private,
-)
-from rosetta.verbs.audits.shadowed import attacks_of, findings_of
-from rosetta.verbs.audits.told import accounts_of, check_same_space, draws_of, members_of, statistics_of
-from rosetta.verbs.claims import claims_of, false_claims, is_reproducible, level_of
-from rosetta.verbs.closest import can_draw, closest_pairs
-from rosetta.verbs.matching import Features
-from rosetta.verbs.opening import BUDGET_GIB
-from rosetta.verbs.policies import Membership, included_rows, load_policy, policy_mark, violations
-from rosetta.verbs.shadows.canaries import canaries as plant
-from rosetta.verbs.shadows.thorough import thorough
-from rosetta.verbs.software import versions
-from rosetta.verbs.trainings.streaming import memory_budget
-from rosetta.verbs.validate import open_valid
+from rosetta.validation.opening import open_valid
 
 FARTHEST = 10.0  # typical distances of the median point from the items, beyond which these are other data
 
@@ -119,13 +119,13 @@ def audit(
     force : bool
         Replace files that are there.
     shadows : int, optional
-        Calibrate attacks with so many shadow senders: `rosetta.verbs.shadows.thorough.thorough`.
+        Calibrate attacks with so many shadow senders: `rosetta.shadows.thorough.thorough`.
     shadow_folder : path, optional
         Where finished shadows are kept, to go on from.
     canaries : int, optional
-        Plant a mark in so many items: `rosetta.verbs.shadows.canaries.canaries`.
+        Plant a mark in so many items: `rosetta.shadows.canaries.canaries`.
     canary_record : path, optional
-        Look for the marks that `rosetta.verbs.shadows.planting.plant` put into the data that the model was trained on.
+        Look for the marks that `rosetta.shadows.planting.plant` put into the data that the model was trained on.
     on_plan : callable
         Called with how long shadow senders will take, before they are made.
     on_shadow : callable

@@ -15,14 +15,14 @@ from rosetta.arrays import Floats
 from rosetta.bundle import Bundle
 from rosetta.errors import IncompatibleError, UsageError
 from rosetta.files import Paths
+from rosetta.inputs.models import open_model
 from rosetta.metrics import agreement
 from rosetta.metrics.distortion import unmapped_distortion
 from rosetta.rules.meaning import LEAST_CHECKS, LEAST_SPREAD
 from rosetta.schemas.manifest import OriginName
 from rosetta.schemas.reports import CheckReport, Interval, OriginAgreement
-from rosetta.verbs.opening import open_model
-from rosetta.verbs.validate import open_valid
-from rosetta.verbs.verify import signers_of, trust_if_any
+from rosetta.validation.opening import open_valid
+from rosetta.validation.signers import signers_of, trust_if_any
 
 THRESHOLD = 0.5
 LARGEST_P_VALUE = 0.01

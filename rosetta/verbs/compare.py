@@ -10,10 +10,10 @@ import numpy as np
 
 from rosetta.arrays import Array, Floats
 from rosetta.errors import UsageError
+from rosetta.inputs.matching import Features
 from rosetta.metrics import agreement, check_paired, distortion, similarity
 from rosetta.schemas.reports import CompareNull, CompareReport, LinearMap
 from rosetta.sources import read_items
-from rosetta.verbs.matching import Features
 
 N_PERMUTATIONS = 100
 
@@ -85,7 +85,7 @@ def compare(
 def _latents(source: Latents, data: Any, features: Features, how: Mapping[str, Any]) -> Floats:
     if not isinstance(source, str | PathLike):
         return read_items(source)
-    from rosetta.verbs.opening import is_model
+    from rosetta.inputs.models import is_model
 
     if data is not None:
         if not is_model(source):

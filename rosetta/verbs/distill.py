@@ -19,37 +19,37 @@ from rosetta.bundle.digest import manifest_digest
 from rosetta.bundle.levels import to_levels
 from rosetta.bundle.signature.envelope import signature_path
 from rosetta.bundle.writer import make_manifest, write_bundle
+from rosetta.credits import parse_licence
 from rosetta.disclosure import audit_points, compact
 from rosetta.disclosure.levels import coarse_audit
-from rosetta.errors import PolicyError, UsageError
-from rosetta.files import check_output, unfinished
-from rosetta.schemas.audit import Disclosure, DisclosureAudit
-from rosetta.schemas.distill import DistillSettings
-from rosetta.schemas.manifest import Coverage, Manifest, OriginEntry
-from rosetta.schemas.policy import Policy
-from rosetta.schemas.reports import DistillReport
-from rosetta.verbs.describe import (
+from rosetta.distillation.encode import OnRows
+from rosetta.distillation.item_selection import grown, strata_counts
+from rosetta.distillation.manifest import (
     describe_input,
     describe_model,
     describe_provenance,
     describe_space,
 )
-from rosetta.verbs.matching import Features
-from rosetta.verbs.measured import measure_items
-from rosetta.verbs.opening import BUDGET_GIB, expected_by, notes_on
-from rosetta.verbs.points.asking import check_model, check_policy, check_public, check_words
-from rosetta.verbs.points.choosing import grown, strata_counts
-from rosetta.verbs.points.encoding import OnRows
-from rosetta.verbs.points.make import Points, make_points
-from rosetta.verbs.points.memorised import check_memory
-from rosetta.verbs.points.opened import Asked, Opened, open_sender
-from rosetta.verbs.points.plan import portions_of, with_origin
-from rosetta.verbs.points.telling import check_result, note_findings, note_points
-from rosetta.verbs.policies import load_policy, policy_mark, violations
-from rosetta.verbs.prepare import note_order
-from rosetta.verbs.settings import check_settings
-from rosetta.verbs.trainings.streaming import memory_budget
-from rosetta.verbs.words import parse_licence
+from rosetta.distillation.notes import check_result, note_findings, note_points
+from rosetta.distillation.overfitting import check_memory
+from rosetta.distillation.plan import portions_of, with_origin
+from rosetta.distillation.points import Points, make_points
+from rosetta.distillation.preflight import check_model, check_policy, check_public, check_words
+from rosetta.distillation.sender import DistillRequest, Sender, open_sender
+from rosetta.distillation.statistics import measure_items
+from rosetta.errors import PolicyError, UsageError
+from rosetta.files import check_output, unfinished
+from rosetta.inputs.matching import Features
+from rosetta.inputs.models import BUDGET_GIB, expected_by, notes_on
+from rosetta.inputs.prepare import note_order
+from rosetta.inputs.streaming import memory_budget
+from rosetta.policies import load_policy, policy_mark, violations
+from rosetta.schemas.audit import Disclosure, DisclosureAudit
+from rosetta.schemas.distill import DistillSettings
+from rosetta.schemas.manifest import Coverage, Manifest, OriginEntry
+from rosetta.schemas.policy import Policy
+from rosetta.schemas.reports import DistillReport
+from rosetta.settings import check_settings
 
 
 def distill(
@@ -190,20 +190,20 @@ def distill(
     rules = load_policy(policy) if policy is not None else None
     if rules is not None:
         check_policy(rules, chosen)
-    asked = Asked(
+    asked = DistillRequest(
         data, None if model is None else str(model), loading, latents, held_out, held_out_groups, points_from,
         features, preprocess,
         memory_budget(BUDGET_GIB if memory_gib is None else memory_gib, loading.device), executor, resume,
     )  # fmt: skip
     with open_sender(path, asked, opened_model, chosen, rules, on_rows=on_rows) as opened:
-        order = () if opened_model is None else note_order(opened.items.told, expected_by(opened_model), features)
-        for note in (*opened.items.told.notes, *order, *opened.notes):
+        order = () if opened_model is None else note_order(opened.items.info, expected_by(opened_model), features)
+        for note in (*opened.items.info.notes, *order, *opened.notes):
             on_note(note)
         return _distilled(path, opened, chosen, rules, force=force, on_note=on_note, on_audit=on_audit)
 
 
 def _distilled(
-    path: Path, opened: Opened, settings: DistillSettings, rules: Policy | None,
+    path: Path, opened: Sender, settings: DistillSettings, rules: Policy | None,
     *, force: bool, on_note: Callable[[str], None], on_audit: OnRows,
 ) -> DistillReport:  # fmt: skip
     """Make points of what is opened, audit them, and write them."""
@@ -255,12 +255,12 @@ def _distilled(
         n_sampled=opened.chooser.n_sampled,
         growth=growth,
         strata=strata_counts(opened.chooser.strata, points),
-        filled_features=opened.items.told.filled,
-        n_skipped=opened.items.told.n_skipped,
+        filled_features=opened.items.info.filled,
+        n_skipped=opened.items.info.n_skipped,
     )
 
 
-def _rebuilt(opened: Opened) -> Callable[[Array], Floats] | None:
+def _rebuilt(opened: Sender) -> Callable[[Array], Floats] | None:
     """Return what gives the model's reconstruction of inputs; None without encoder and decoder."""
     encode, decode = opened.sender.encode, opened.sender.decode
     return None if encode is None or decode is None else lambda inputs: decode(encode(inputs))
@@ -278,7 +278,7 @@ def _obey(policy: Policy, settings: DistillSettings, points: Points, audit: Disc
 
 
 def _document(
-    opened: Opened, points: Points, latents: Floats, sds: Floats | None, disclosure: Disclosure,
+    opened: Sender, points: Points, latents: Floats, sds: Floats | None, disclosure: Disclosure,
     settings: DistillSettings,
 ) -> tuple[Manifest, dict[str, Array], Coverage | None]:  # fmt: skip
     """Return the manifest, every array of the bundle by path, and how well the anchors cover the items."""

@@ -13,13 +13,13 @@ import numpy as np
 from rosetta.adapters import Adapted
 from rosetta.adapters.probe import PROBED, check_encoder
 from rosetta.arrays import Array, Floats
+from rosetta.distillation.encode import OnRows, encoded, shard_rows
 from rosetta.files import atomic_file, check_output
+from rosetta.inputs.matching import Features
+from rosetta.inputs.models import BUDGET_GIB, expected_by, notes_on, open_model
+from rosetta.inputs.prepare import Prepared, Streamable, note_order, prepare_within
+from rosetta.inputs.streaming import GIB
 from rosetta.schemas.reports import EmbedReport
-from rosetta.verbs.matching import Features
-from rosetta.verbs.opening import BUDGET_GIB, expected_by, notes_on, open_model
-from rosetta.verbs.points.encoding import OnRows, encoded, shard_rows
-from rosetta.verbs.prepare import Prepared, Streamable, note_order, prepare_within
-from rosetta.verbs.trainings.streaming import GIB
 
 
 def latents_of(
@@ -86,8 +86,8 @@ def embed(
     items = _items(opened, data, features, preprocess)
     for note in (
         *notes_on(opened, preprocess),
-        *items.told.notes,
-        *note_order(items.told, expected_by(opened), features),
+        *items.info.notes,
+        *note_order(items.info, expected_by(opened), features),
     ):
         on_note(note)
     n_items, n_all = len(items.inputs), check_encoder(opened, items.inputs[:PROBED])

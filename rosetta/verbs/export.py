@@ -21,7 +21,7 @@ from rosetta.models.vae import VAE, decode_array, encode_array
 from rosetta.programs import Program, Traceable, check_installed, read_program, write_program
 from rosetta.programs.compare import check_same
 from rosetta.schemas.program import ExportReport, Part, ProgramRecord, ProgramStep, StoredArray
-from rosetta.verbs.software import versions
+from rosetta.software import versions
 
 NAMES: dict[Part, tuple[tuple[str, ...], tuple[str, ...]]] = {  # what each part takes, and what it gives
     "encoder": (("inputs",), ("latents", "latents_sd")),

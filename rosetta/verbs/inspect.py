@@ -27,7 +27,7 @@ from rosetta.rules import Candidate
 from rosetta.rules.arrays import input_is_as_described, latents_have_the_spaces_dimensions, pair_counts_agree
 from rosetta.schemas.manifest import FORMAT
 from rosetta.schemas.reports import InspectReport, SignatureState
-from rosetta.verbs.verify import trust_if_any
+from rosetta.validation.signers import trust_if_any
 
 SHAPE_RULES = {
     "RZ-V114": pair_counts_agree,

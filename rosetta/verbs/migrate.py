@@ -16,7 +16,7 @@ from rosetta.bundle.writer import write_document
 from rosetta.errors import IncompatibleError
 from rosetta.files import check_output, shown
 from rosetta.schemas.reports import MigrateReport
-from rosetta.verbs.validate import open_valid
+from rosetta.validation.opening import open_valid
 
 
 def migrate(bundle: str | PathLike[str], output: str | PathLike[str], *, force: bool = False) -> MigrateReport:

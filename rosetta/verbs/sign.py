@@ -28,7 +28,7 @@ from rosetta.bundle.signature.trust import trust_block
 from rosetta.errors import OutputError, UsageError
 from rosetta.files import check_output, locked, shown
 from rosetta.schemas.signature import MAX_NAME, KeygenReport, SignReport
-from rosetta.verbs.software import now, versions
+from rosetta.software import now, versions
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -18,14 +18,17 @@ from rosetta.charts.paper import pyplot
 from rosetta.errors import UsageError
 from rosetta.files import write_small
 from rosetta.schemas.study import NAME, CellResult, StudyCell, StudyReport, StudySettings, StudyTraining
-from rosetta.training.keeping import Interrupted
-from rosetta.verbs.studies.cells import BASELINE, YARDSTICK, default_cells, name_of, quick_cells
-from rosetta.verbs.studies.folders import Bench, check_folder, discard, open_bench, read_results, write_document
-from rosetta.verbs.studies.rows import SHARE_OF_YARDSTICK, rows_of
-from rosetta.verbs.studies.running import run_cell, train_sender
-from rosetta.verbs.studies.splits import BUILT_IN, QUICK, describe, first_of, read_split
-from rosetta.verbs.studies.table import as_csv, as_markdown
+from rosetta.studies.cells import BASELINE, YARDSTICK, default_cells, name_of, quick_cells
+from rosetta.studies.folders import StudyWorkspace, check_folder, discard, open_bench, read_results, write_document
+from rosetta.studies.rows import SHARE_OF_YARDSTICK, rows_of
+from rosetta.studies.running import Commands, run_cell, train_sender
+from rosetta.studies.splits import BUILT_IN, QUICK, describe, first_of, read_split
+from rosetta.studies.table import as_csv, as_markdown
+from rosetta.training.saving import Interrupted
+from rosetta.verbs.distill import distill
+from rosetta.verbs.train import train
 
+COMMANDS = Commands(train, distill)
 REPLICATES, QUICK_REPLICATES = 10, 2
 TABLE, MARKDOWN, PICTURE = "table.csv", "table.md", "origins.png"
 
@@ -125,7 +128,7 @@ def study_origins(
 
 
 def _run_all(
-    benches: Sequence[Bench],
+    benches: Sequence[StudyWorkspace],
     cells: tuple[StudyCell, ...],
     folder: Path,
     *,
@@ -142,8 +145,8 @@ def _run_all(
         waiting = [each for each in plan[number:] if (each[0].data.name, each[1]) not in done]
         seconds_left = _seconds_left(waiting, done)
         on_progress(CellProgress(number + 1, len(plan), bench.data.name, name_of(cell), seconds_left))
-        train_sender(bench, device=device.type)
-        result = run_cell(bench, cell, device=device)
+        train_sender(bench, COMMANDS, device=device.type)
+        result = run_cell(bench, cell, COMMANDS, device=device)
         write_document(bench.result(cell), result)
         done[bench.data.name, cell] = result
         if not keep:
@@ -151,12 +154,12 @@ def _run_all(
         _conclude(benches, cells, folder)
 
 
-def _applies(cell: StudyCell, bench: Bench) -> bool:
+def _applies(cell: StudyCell, bench: StudyWorkspace) -> bool:
     return cell.origin != "public" or bench.split.public is not None
 
 
 def _seconds_left(
-    waiting: Sequence[tuple[Bench, StudyCell]], done: Mapping[tuple[str, StudyCell], CellResult]
+    waiting: Sequence[tuple[StudyWorkspace, StudyCell]], done: Mapping[tuple[str, StudyCell], CellResult]
 ) -> float | None:
     """Return what the waiting cells take, if they take what those of their data took on average."""
     spent: dict[str, list[float]] = {}
@@ -166,7 +169,7 @@ def _seconds_left(
     return sum(fmean(spent.get(bench.data.name, everywhere)) for bench, _ in waiting) if everywhere else None
 
 
-def _conclude(benches: Sequence[Bench], cells: tuple[StudyCell, ...], folder: Path) -> StudyReport:
+def _conclude(benches: Sequence[StudyWorkspace], cells: tuple[StudyCell, ...], folder: Path) -> StudyReport:
     """Write the tables of what is done."""
     data = tuple(bench.data for bench in benches)
     rows = tuple(row for bench in benches for row in rows_of(bench.data.name, read_results(bench, cells)))

@@ -11,22 +11,22 @@ from typing import Any
 from rosetta.arrays import Array, resolve_device
 from rosetta.errors import UsageError
 from rosetta.files import Paths, check_output, listed, shown
+from rosetta.inputs.matching import Features
+from rosetta.inputs.prepare import Streamable
+from rosetta.runs.fit import Hooks
+from rosetta.runs.job import Job, make_job, new_model
+from rosetta.runs.records import Row
+from rosetta.runs.run_set import VARIED, RunContext, name_all, train_set
 from rosetta.schemas.reports import RunSetReport
+from rosetta.sweeps.criteria import AnchorLimit, Point, RankingRule, make_judge
+from rosetta.sweeps.grids import Values, parse_grid, points_of
+from rosetta.sweeps.results import SweepWriter
+from rosetta.sweeps.sharing import Sharing, sweep_shared
 from rosetta.training.devices import is_first_process, launched_processes, spoken_by_first, start
-from rosetta.training.keeping import interruptible
 from rosetta.training.loggers import choose_loggers
 from rosetta.training.plan import Progress
-from rosetta.verbs.matching import Features
-from rosetta.verbs.prepare import Streamable
-from rosetta.verbs.sweeps.criteria import AnchorLimit, Judge, Point, make_judge
-from rosetta.verbs.sweeps.grids import Values, parse_grid, points_of
-from rosetta.verbs.sweeps.results import Conclusion
-from rosetta.verbs.sweeps.sharing import Sharing, sweep_shared
+from rosetta.training.saving import interruptible
 from rosetta.verbs.train import ReplicateMode
-from rosetta.verbs.trainings.fitting import Hooks
-from rosetta.verbs.trainings.job import Job, make_job, new_model
-from rosetta.verbs.trainings.records import Row
-from rosetta.verbs.trainings.runs import VARIED, Manner, name_all, train_set
 
 MOST_AT_ONCE, MOST_BYTES = 64, 4 << 30  # models in one program, and of their weights, gradients and Adam's moments
 BYTES_A_PARAMETER = 16
@@ -64,7 +64,7 @@ def sweep(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[list[Row]], None] = lambda rows: None,
     on_note: Callable[[str], None] = lambda note: None,
-    on_ranked: Callable[[list[Point], Judge], None] = lambda points, judge: None,
+    on_ranked: Callable[[list[Point], RankingRule], None] = lambda points, judge: None,
     **settings: Any,
 ) -> RunSetReport:
     """Train a model at every point of a grid and choose the best, as the R-VAE paper's appendix B does for λ and β.
@@ -137,18 +137,18 @@ def sweep(
         )  # fmt: skip
 
     job, fabric = start(ready, device, devices=devices, nodes=nodes, precision_mode=first.precision_mode)
-    for note in job.items.told.notes:
+    for note in job.items.info.notes:
         on_note(note)
     mode = _mode_of(job, replicate_mode)
     each = [job.settings_with({name: getattr(point, name) for name in VARIED}) for point in points]
-    conclude = Conclusion(
+    conclude = SweepWriter(
         named=name_all(each), swept=tuple(values), judge=judge, folder=folder, keep_best=keep_best, on_note=on_note,
         on_ranked=on_ranked, data=data if isinstance(data, str) else None,
         options=_options(anchors, features, start_from, trusted_keys, trust_file),
     )  # fmt: skip
     with interruptible() as interruption, closing(job.items):
         hooks = Hooks(on_epoch, on_progress, on_note, interruption, checkpoint_epochs, checkpoint_minutes)
-        manner = Manner(fabric, hooks, log, resume=resume, force=force)
+        manner = RunContext(fabric, hooks, log, resume=resume, force=force)
         if storage is None:
             return train_set(
                 job, each, folder, manner, kind="sweep", mode=mode, plot=plot,

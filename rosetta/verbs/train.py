@@ -11,8 +11,20 @@ from typing import Any, Literal
 from rosetta.arrays import Array, resolve_device
 from rosetta.errors import UsageError
 from rosetta.files import Paths, check_output
+from rosetta.inputs.matching import Features
+from rosetta.inputs.prepare import COUNTS, Prepared, Streamable
+from rosetta.inputs.streaming import gibibytes
+from rosetta.policies import load_policy
+from rosetta.runs.advice import guidance
+from rosetta.runs.configure import split_items
+from rosetta.runs.fit import Hooks
+from rosetta.runs.job import Job, make_job
+from rosetta.runs.records import Row
+from rosetta.runs.run_set import RunContext, train_alone, train_set
+from rosetta.runs.splitting import n_held_out
 from rosetta.schemas.reports import RunSetReport, TrainReport
 from rosetta.schemas.run import TrainSettings
+from rosetta.settings import check_settings
 from rosetta.training.devices import (
     check_counts,
     is_first_process,
@@ -20,22 +32,10 @@ from rosetta.training.devices import (
     spoken_by_first,
     start,
 )
-from rosetta.training.keeping import interruptible
 from rosetta.training.loggers import METRICS, choose_loggers
 from rosetta.training.loggers.csv import read_metrics
 from rosetta.training.plan import Progress
-from rosetta.verbs.matching import Features
-from rosetta.verbs.policies import load_policy
-from rosetta.verbs.prepare import COUNTS, Prepared, Streamable
-from rosetta.verbs.settings import check_settings
-from rosetta.verbs.trainings.configure import split_items
-from rosetta.verbs.trainings.fitting import Hooks
-from rosetta.verbs.trainings.guidance import guidance
-from rosetta.verbs.trainings.job import Job, make_job
-from rosetta.verbs.trainings.records import Row
-from rosetta.verbs.trainings.runs import Manner, train_alone, train_set
-from rosetta.verbs.trainings.splitting import n_held_out
-from rosetta.verbs.trainings.streaming import gibibytes
+from rosetta.training.saving import interruptible
 
 UNUSUAL_VALUE = 20.0  # beyond this, inputs are probably raw numbers that were meant to be scaled
 
@@ -161,7 +161,7 @@ def train(
         return job
 
     job, fabric = start(ready, device, devices=devices, nodes=nodes, precision_mode=chosen.precision_mode)
-    for note in (*job.items.told.notes, *job.notes):
+    for note in (*job.items.info.notes, *job.notes):
         on_note(note)
     if chosen.likelihood not in COUNTS:
         _note_range(job.items, on_note)
@@ -178,7 +178,7 @@ def train(
         )
     with interruptible() as interruption, closing(job.items):
         hooks = Hooks(on_epoch, on_progress, on_note, interruption, checkpoint_epochs, checkpoint_minutes)
-        manner = Manner(fabric, hooks, log, resume=resume, force=force)
+        manner = RunContext(fabric, hooks, log, resume=resume, force=force)
         if replicates > 1:
             each = [job.settings_with({"seed": job.settings.seed + number}) for number in range(replicates)]
             return train_set(job, each, folder, manner, kind="replicates", mode=replicate_mode, plot=plot)
@@ -222,7 +222,7 @@ def _note_streaming(job: Job, items: Streamable, settings: TrainSettings, on_not
 
 def _note_range(items: Prepared | Streamable, on_note: Callable[[str], None]) -> None:
     low, high = items.facts.low, items.facts.high
-    if not items.told.steps and max(-low, high) > UNUSUAL_VALUE:
+    if not items.info.steps and max(-low, high) > UNUSUAL_VALUE:
         on_note(
             f"the inputs range from {low:g} to {high:g} and are not preprocessed: most trainings go better with "
             f"--preprocess standardize or --preprocess 'scale({low:g}, {high:g})'"

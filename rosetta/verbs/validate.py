@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rosetta.bundle import Bundle
-from rosetta.bundle.reader import read_raw
-from rosetta.bundle.signature.envelope import read_signature
 from rosetta.bundle.signature.trust import Trust
-from rosetta.errors import IncompatibleError, NewerFormatWarning, UnreadableError, UnsafeFileError, UsageError
-from rosetta.files import Paths, shown
-from rosetta.rules import Candidate, Problem, catalogue, run
-from rosetta.rules.engine import Evidence, finding
-from rosetta.schemas.manifest import FORMAT_VERSION
-from rosetta.schemas.validation import Finding, SkippedRule, ValidationReport, ValidationSummary
-from rosetta.verbs.verify import trust_if_any
+from rosetta.errors import UsageError
+from rosetta.files import Paths
+from rosetta.rules import catalogue
+from rosetta.rules.engine import Evidence
+from rosetta.schemas.validation import ValidationReport, ValidationSummary
+from rosetta.validation.opening import INVALID, VALID, VERSION_RULE, report_on
+from rosetta.validation.signers import trust_if_any
 
 if TYPE_CHECKING:
-    from rosetta.verbs.matching import Features
-
-VALID, INVALID, UNREADABLE, UNSUPPORTED, UNSAFE, STOPPED = range(6)
-UNREADABLE_RULE, VERSION_RULE, STOPPED_RULE, NEWER_RULE = "RZ-S007", "RZ-V101", "RZ-S040", "RZ-W211"
+    from rosetta.inputs.matching import Features
 
 
 def validate(
@@ -77,11 +70,7 @@ def validate(
 def _validate(
     path: Path, chosen: frozenset[str], trust: Trust | None, evidence: Evidence | None, *, strict: bool
 ) -> ValidationReport:
-    try:
-        report, _ = _examine(path, trust, evidence)
-    except UnreadableError as error:
-        report = _fatal(path, UNREADABLE, Problem("/", str(error)), UNREADABLE_RULE)
-    return _judged(report, chosen, strict=strict)
+    return _judged(report_on(path, trust, evidence), chosen, strict=strict)
 
 
 def validate_many(
@@ -110,34 +99,6 @@ def validate_many(
     return ValidationSummary(valid=all(report.valid for report in reports), exit_code=exit_code, reports=tuple(reports))
 
 
-def open_valid(path: Path) -> Bundle:
-    """Open a bundle that breaks no rule, or raise IncompatibleError with the errors."""
-    report, candidate = _examine(path)
-    errors = [f for f in report.findings if f.severity in ("fatal", "error")]
-    if errors or candidate is None:
-        listed = "\n  - ".join(f"{f.rule} at {f.location}: {f.message}" for f in errors[:5])
-        raise IncompatibleError(f"{path} is not a valid bundle:\n  - {listed}\nSee: rosetta validate {path}")
-    for newer in (f for f in report.findings if f.rule == NEWER_RULE):
-        warnings.warn(newer.message, NewerFormatWarning, stacklevel=2)
-    return candidate.bundle
-
-
-def _examine(
-    path: Path, trust: Trust | None = None, evidence: Evidence | None = None
-) -> tuple[ValidationReport, Candidate | None]:
-    """Return the report of every rule and, unless the file is unsafe, what they were tried on."""
-    try:
-        raw = read_raw(path)
-    except UnsafeFileError as error:
-        code = STOPPED if error.rule == STOPPED_RULE else UNSAFE
-        return _fatal(path, code, Problem(error.location, error.message), error.rule), None
-    candidate = Candidate(raw, signature=read_signature(path), trust=trust, evidence=evidence)
-    findings, skipped = run(candidate)
-    is_known = VERSION_RULE not in {each.rule for each in findings}
-    version = FORMAT_VERSION if is_known else None
-    return _report(path, VALID if is_known else UNSUPPORTED, version, findings, skipped), candidate
-
-
 def _evidence(
     model: str | PathLike[str] | None, data: Any, features: Features, allow_code: str | None, allow_pickle: bool
 ) -> Evidence | None:
@@ -149,30 +110,9 @@ def _evidence(
         raise UsageError("--allow-pickle without --model has no effect: leave it out")
     if model is None and data is None:
         return None
-    from rosetta.verbs.evidence import evidence_of
+    from rosetta.validation.sender_checks import evidence_of
 
     return evidence_of(model, data, features=features, allow_code=allow_code, allow_pickle=allow_pickle)
-
-
-def _fatal(path: Path, code: int, problem: Problem, rule: str) -> ValidationReport:
-    rules = {rule.id: rule for rule in catalogue()}
-    skipped = [SkippedRule(rule=id, reason=f"stopped at {rule}") for id in rules if id != rule]
-    return _report(path, code, None, [finding(rules[rule], problem)], skipped)
-
-
-def _report(
-    path: Path, exit_code: int, version: str | None, findings: Sequence[Finding], skipped: Sequence[SkippedRule]
-) -> ValidationReport:
-    return ValidationReport(
-        bundle=shown(path),
-        valid=False,
-        strict=False,
-        exit_code=exit_code,
-        schema_version=version,
-        findings=tuple(findings),
-        left_out=(),
-        skipped=tuple(skipped),
-    )
 
 
 def _judged(report: ValidationReport, chosen: frozenset[str], *, strict: bool) -> ValidationReport:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import rosetta
+from rosetta.shadows import canaries, scores, stolen
 from rosetta.sources import read_items
-from rosetta.verbs.shadows import canaries, scores, stolen
 from tests.conftest import SETTINGS, Lab
 
 

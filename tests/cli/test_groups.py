@@ -107,7 +107,9 @@ def test_held_out_items_belong_to_people_too_or_the_sender_is_told(run, nests: P
     new, nobody = f"{tmp_path / 'new.csv'}::!nest,island", f"{tmp_path / 'nobody.csv'}::!island"
 
     same = run(*distil, "-o", tmp_path / "a.h5", "--held-out", new)
-    named = run(*distil, "-o", tmp_path / "b.h5", "--held-out", nobody, "--held-out-groups", f"{tmp_path}/new.csv::nest")
+    named = run(
+        *distil, "-o", tmp_path / "b.h5", "--held-out", nobody, "--held-out-groups", f"{tmp_path}/new.csv::nest"
+    )
     silent = run(*distil, "-o", tmp_path / "c.h5", "--held-out", nobody)
     idle = run(*distil, "-o", tmp_path / "d.h5", "--held-out-groups", "nest")
 

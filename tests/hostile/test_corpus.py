@@ -13,7 +13,7 @@ from rosetta.schemas.validation import ValidationReport
 
 from rosetta.bundle import Bundle
 from rosetta.errors import BundleError, RosettaError
-from rosetta.verbs.validate import open_valid, validate
+from rosetta.validation.opening import open_valid, validate
 from tests.hostile.corpus import CASES
 
 LONGEST_S = 5.0

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from rosetta.disclosure.roc import separation
 from rosetta.metrics.lira import each_as_target, offline, online
-from rosetta.verbs.shadows.plan import ShadowPlan
+from rosetta.shadows.plan import ShadowPlan
 
 
 def drawn(effect: float, n_shadows: int = 8, seed: int = 0, n_out: int = 400) -> tuple[np.ndarray, ...]:

@@ -17,10 +17,10 @@ from rosetta.errors import IncompatibleError
 from rosetta.models.side_by_side import VAEsSideBySide
 from rosetta.models.vae import VAE, build_vae
 from rosetta.objectives.balance import Anchors, Balance
+from rosetta.objectives.dual_weight import HeldWeight
 from rosetta.objectives.elbo import AnchoredELBO
-from rosetta.objectives.held import HeldWeight
 from rosetta.objectives.pairs import AnchorPool
-from rosetta.training.programs import Alone, Program, SideBySide, Stacked
+from rosetta.training.programs import Program, SideBySide, SingleModel, Stacked
 from tests import builders
 
 
@@ -135,7 +135,7 @@ def test_models_side_by_side_give_the_terms_and_gradients_of_each_alone(
         program.restore(before)
         for number, objective in enumerate(objectives):
             objective.zero_grad()
-            terms = Alone(objective)(inputs[number], noises[number], singles[number])
+            terms = SingleModel(objective)(inputs[number], noises[number], singles[number])
             sum(terms.values()).backward()
             for name, term in terms.items():
                 torch.testing.assert_close(together[name][number], term, rtol=1e-4, atol=1e-5, msg=name)

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 from rosetta.errors import SelectionError
-from rosetta.origins import Sender, origins
+from rosetta.origins import SenderData, origins
 from rosetta.origins.averaged import most_points
 from rosetta.origins.bounds import Clipped, common_bounds
 from rosetta.origins.covariance import effective_dimensions, n_directions, normal_like
@@ -34,7 +34,7 @@ def _decode(latents: np.ndarray) -> np.ndarray:
 
 
 def _points(name: str, items: np.ndarray, seed: int, value_range: tuple[float, float] = (-9.0, 9.0)) -> np.ndarray:
-    sender = Sender(
+    sender = SenderData(
         inputs=items, latents=_encode(items), latents_sd=None, value_range=value_range, encode=_encode, decode=_decode,
         select=_select, store=lambda x: x,
     )  # fmt: skip
@@ -135,7 +135,7 @@ def test_a_mark_that_few_items_have_is_in_no_point_unless_all_may_be_known(priva
     items[:5, corner] = 1
     bounds = common_bounds(items, None, np.random.default_rng(0))
     within = items if privacy == "open" else Clipped(items, bounds)[:]
-    sender = Sender(
+    sender = SenderData(
         inputs=within, latents=_encode(items), latents_sd=None, value_range=(0.0, 1.0), encode=_encode, decode=_decode,
         select=_select, store=lambda x: x, bounds=None if privacy == "open" else bounds,
     )  # fmt: skip
@@ -233,7 +233,7 @@ def test_residuals_of_items_that_vary_in_many_ways_have_no_mean_and_no_direction
     members, others = (rng.standard_normal((n, 400)).astype(np.float32) for n in (150, 1000))
 
     def told_apart(privacy: str) -> float:
-        sender = Sender(
+        sender = SenderData(
             inputs=members, latents=members[:, :2], latents_sd=None, value_range=(-9.0, 9.0),
             encode=lambda x: x[:, :2], decode=lambda z: np.zeros((len(z), 400), np.float32), select=_select,
             store=lambda x: x,
@@ -252,7 +252,7 @@ def test_few_items_that_vary_in_many_ways_are_refused_and_many_are_not():
     items = rng.standard_normal((1000, 300)).astype(np.float32)
 
     def made(n: int, privacy: str) -> np.ndarray:
-        sender = Sender(
+        sender = SenderData(
             inputs=items[:n], latents=items[:n, :2], latents_sd=None, value_range=(-9.0, 9.0), encode=None, decode=None,
             select=_select, store=lambda x: x,
         )  # fmt: skip

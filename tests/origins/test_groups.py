@@ -12,9 +12,9 @@ from scipy.spatial.distance import cdist
 
 from rosetta.arrays import Array
 from rosetta.errors import SelectionError
-from rosetta.origins import crowds
+from rosetta.origins import microaggregation
 from rosetta.origins.averaged import _shares
-from rosetta.origins.crowds import clusters_of
+from rosetta.origins.microaggregation import clusters_of
 from tests.disclosure.lazy import Twin
 from tests.origins.test_origins import RECIPE, _make, _sender
 
@@ -56,7 +56,7 @@ def test_groups_of_one_item_each_are_the_same_as_none(seed: int):
 def test_small_clusters_get_the_groups_of_the_nearest_items_as_by_sorting_all(
     monkeypatch: pytest.MonkeyPatch, seed: int
 ):
-    monkeypatch.setattr(crowds, "FIRST_CANDIDATES", 1)
+    monkeypatch.setattr(microaggregation, "FIRST_CANDIDATES", 1)
     rng = np.random.default_rng(seed)
     latents, centres, groups = rng.normal(size=(300, 2)), rng.normal(size=(6, 2)) * 2, _groups(300, 60, seed)
     labels = cdist(latents, centres).argmin(axis=1)
@@ -70,8 +70,8 @@ def test_small_clusters_get_the_groups_of_the_nearest_items_as_by_sorting_all(
                 sizes[cluster] += 1
                 expected[groups[item]] = items[item] = cluster
 
-    assert crowds._most_common(labels, groups, 6).tolist() == seats.tolist()
-    crowds._fill_up(labels, groups, seats, Twin(latents), centres, 8)
+    assert microaggregation._most_common(labels, groups, 6).tolist() == seats.tolist()
+    microaggregation._fill_up(labels, groups, seats, Twin(latents), centres, 8)
 
     assert seats.tolist() == expected.tolist()
     assert labels.tolist() == items.tolist()

@@ -9,17 +9,17 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from rosetta.errors import UsageError
-from rosetta.origins import averaged, covariance, crowds, decoded
+from rosetta.origins import averaged, covariance, decoded, microaggregation
 from rosetta.origins import draws as draws_module
-from rosetta.origins.crowds import clusters_of
 from rosetta.origins.draws import boundary, draws
+from rosetta.origins.microaggregation import clusters_of
 from tests.disclosure.lazy import Twin, read_in_small_blocks
 from tests.origins.test_origins import OPEN, RECIPE, _make, _sender
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    read_in_small_blocks(monkeypatch, averaged, covariance, crowds, decoded, boundary)
+    read_in_small_blocks(monkeypatch, averaged, covariance, microaggregation, decoded, boundary)
 
 
 @pytest.mark.parametrize("name", ["averaged", "mixed", "decoded", "moments"])
@@ -37,8 +37,8 @@ def test_points_are_the_same_of_items_on_disk_and_in_memory(name: str):
 
 def test_clusters_of_a_sample_take_in_all_items_and_none_is_too_small(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(draws_module, "CLUSTERED", 200)
-    monkeypatch.setattr(crowds, "FIRST_CANDIDATES", 1)  # the small ones have to look again
-    monkeypatch.setattr(crowds, "DISTANCES_A_BLOCK", 700)
+    monkeypatch.setattr(microaggregation, "FIRST_CANDIDATES", 1)  # the small ones have to look again
+    monkeypatch.setattr(microaggregation, "DISTANCES_A_BLOCK", 700)
     latents = np.random.default_rng(3).standard_t(2, size=(1500, 2))
 
     labels = clusters_of(Twin(latents), 10, 140, np.random.default_rng(0))
@@ -49,7 +49,7 @@ def test_clusters_of_a_sample_take_in_all_items_and_none_is_too_small(monkeypatc
 
 
 def test_small_clusters_are_filled_up_as_by_sorting_all_items(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(crowds, "FIRST_CANDIDATES", 1)
+    monkeypatch.setattr(microaggregation, "FIRST_CANDIDATES", 1)
     rng = np.random.default_rng(0)
     latents = rng.normal(size=(300, 2))
     centres = rng.normal(size=(12, 2)) * 2
@@ -63,7 +63,7 @@ def test_small_clusters_are_filled_up_as_by_sorting_all_items(monkeypatch: pytes
                 expected[item] = cluster
 
     seats = labels.copy()
-    crowds._fill_up(labels, np.arange(300), seats, Twin(latents), centres, 20)
+    microaggregation._fill_up(labels, np.arange(300), seats, Twin(latents), centres, 20)
 
     np.testing.assert_array_equal(seats, expected)
     np.testing.assert_array_equal(labels, expected)

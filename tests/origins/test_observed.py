@@ -7,14 +7,14 @@ import pytest
 
 from rosetta.arrays import Array, Floats, LazyArray
 from rosetta.errors import SelectionError
-from rosetta.origins import Recipe, Sender
+from rosetta.origins import Recipe, SenderData
 from rosetta.origins import observed as module
 from rosetta.selection import select
 
 RECIPE = Recipe(members=5, mix=3, draw="moments", residuals=False, reencoding_limit=1.5)
 
 
-def _sender(inputs: Array, *, noise: float = 0.0) -> Sender:
+def _sender(inputs: Array, *, noise: float = 0.0) -> SenderData:
     latents = inputs[:, :2] + noise * np.random.default_rng(5).normal(size=(len(inputs), 2))
 
     def choose(
@@ -22,7 +22,7 @@ def _sender(inputs: Array, *, noise: float = 0.0) -> Sender:
     ) -> Array:
         return select(latents, n, rng, method="kmeans", exclude=exclude, sample=60).rows
 
-    return Sender(
+    return SenderData(
         inputs=inputs, latents=latents.astype(np.float32), latents_sd=None, value_range=(-9.0, 9.0),
         encode=lambda x: x[:, :2], decode=None, select=choose, store=lambda x: x,
     )  # fmt: skip

@@ -13,9 +13,9 @@ from scipy.spatial.distance import cdist
 
 from rosetta.arrays import LazyArray
 from rosetta.errors import SelectionError, UsageError
-from rosetta.origins import Made, Recipe, Sender, origins
-from rosetta.origins.crowds import clusters_of
+from rosetta.origins import PointBatch, Recipe, SenderData, origins
 from rosetta.origins.draws import draws
+from rosetta.origins.microaggregation import clusters_of
 from rosetta.selection import select
 
 RECIPE = Recipe(members=5, mix=3, draw="moments", residuals=False, reencoding_limit=1.5)
@@ -23,13 +23,13 @@ OPEN = replace(RECIPE, privacy="open")
 BASIS = np.linalg.qr(np.random.default_rng(1).normal(size=(12, 3)))[0].astype(np.float32)
 
 
-def _sender(n_items: int = 200, seed: int = 0, noise: float = 0.02) -> Sender:
+def _sender(n_items: int = 200, seed: int = 0, noise: float = 0.02) -> SenderData:
     """Items of 12 numbers near a 3-dimensional plane, and the linear encoder and decoder of that plane."""
     rng = np.random.default_rng(seed)
     latents = rng.normal(size=(n_items, 3)).astype(np.float32) * [1.0, 0.5, 0.25]
     inputs = (0.5 + 0.1 * (latents @ BASIS.T + noise * rng.normal(size=(n_items, 12)))).astype(np.float32)
     inputs = inputs.reshape(n_items, 3, 4)
-    return Sender(
+    return SenderData(
         inputs=inputs, latents=_encode(inputs), latents_sd=np.full((n_items, 3), 0.1, np.float32),
         value_range=(0.0, 1.0), encode=_encode, decode=_decode, select=_select, store=lambda x: x,
     )  # fmt: skip
@@ -49,7 +49,7 @@ def _decode(latents: np.ndarray) -> np.ndarray:
     return (0.5 + 0.1 * latents @ BASIS.T).reshape(len(latents), 3, 4).astype(np.float32)
 
 
-def _make(sender: Sender, name: str, n_points: int, seed: int = 0, recipe: Recipe = RECIPE) -> Made:
+def _make(sender: SenderData, name: str, n_points: int, seed: int = 0, recipe: Recipe = RECIPE) -> PointBatch:
     return origins.get(name)(sender, n_points, np.random.default_rng(seed), sender.inputs[:0], recipe)
 
 

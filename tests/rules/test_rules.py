@@ -34,7 +34,7 @@ from rosetta.errors import IncompatibleError
 from rosetta.rules import Rule, catalogue
 from rosetta.rules.arrays import _has_no_eigenvalue_below as has_no_eigenvalue_below
 from rosetta.rules.engine import ONLY_SENDER, declare
-from rosetta.verbs.validate import open_valid, validate
+from rosetta.validation.opening import open_valid, validate
 from tests import builders
 from tests.hostile.corpus import CASES
 

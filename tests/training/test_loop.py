@@ -15,7 +15,7 @@ from rosetta.training.items import InMemory
 from rosetta.training.loop import Training
 from rosetta.training.measuring import HeldOut, evaluate
 from rosetta.training.plan import Epoch, Plan, Progress
-from rosetta.training.programs import Alone, clip
+from rosetta.training.programs import SingleModel, clip
 from rosetta.training.schedule import Schedule
 
 CPU = torch.device("cpu")
@@ -47,7 +47,7 @@ def _training(
     model: VAE, inputs: torch.Tensor, *, schedule: Schedule, batch_size: int = 10, beta: float = 0.5, **plan: object
 ) -> Training:
     return Training(
-        Alone(AnchoredELBO(model)),
+        SingleModel(AnchoredELBO(model)),
         Balance([beta], held=None, others={}),
         None,
         InMemory(inputs, torch.arange(len(inputs)), n_dims=2),
@@ -114,7 +114,7 @@ def test_each_epoch_reports_its_means_and_those_of_the_held_out_items():
     epochs = _fit(model, inputs, epochs=4)
 
     elbos = [-(e.training["reconstruction"] + e.training["kl"]) for e in epochs]
-    ((again,), n_active) = evaluate(Alone(AnchoredELBO(model)), _held_out(inputs, 7))
+    ((again,), n_active) = evaluate(SingleModel(AnchoredELBO(model)), _held_out(inputs, 7))
     assert [e.number for e in epochs] == [1, 2, 3, 4]
     assert elbos[-1] > elbos[0]
     assert epochs[-1].validation == pytest.approx(again)
@@ -125,7 +125,7 @@ def test_each_epoch_reports_its_means_and_those_of_the_held_out_items():
 
 def test_evaluation_in_blocks_is_evaluation_at_once():
     inputs = torch.rand(35, 6)
-    program, held_out = Alone(AnchoredELBO(_model())), _held_out(inputs, 35)
+    program, held_out = SingleModel(AnchoredELBO(_model())), _held_out(inputs, 35)
 
     blocks, at_once = evaluate(program, held_out, block=4), evaluate(program, held_out)
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rosetta.training.patience import Patience
-from rosetta.training.programs import Alone, Stacked
+from rosetta.training.programs import SingleModel, Stacked
 
 
 class _Number(nn.Module):
@@ -22,7 +22,7 @@ class _Number(nn.Module):
         return {"loss": self.weight * inputs.sum()}
 
 
-def _set(program: Alone | Stacked, value: float) -> None:
+def _set(program: SingleModel | Stacked, value: float) -> None:
     with torch.no_grad():
         for parameter in program.parameters:
             parameter.fill_(value)
@@ -31,7 +31,7 @@ def _set(program: Alone | Stacked, value: float) -> None:
 def _see(losses: Sequence[Sequence[float | None]], patience: int) -> tuple[Patience, list[float]]:
     """Show epochs' losses, each model's weight being the epoch; return the weights at the end."""
     n_models = len(losses[0])
-    program = Alone(_Number(0.0)) if n_models == 1 else Stacked([_Number(0.0)] * n_models, axes=None)
+    program = SingleModel(_Number(0.0)) if n_models == 1 else Stacked([_Number(0.0)] * n_models, axes=None)
     watching = Patience(patience, n_models)
     for epoch, each in enumerate(losses, start=1):
         if watching.has_stopped:

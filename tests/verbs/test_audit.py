@@ -224,7 +224,7 @@ def test_without_matplotlib_a_page_does_without_pictures_and_a_picture_is_refuse
     def missing() -> None:
         raise MissingExtraError("report", "matplotlib", "drawing a picture")
 
-    monkeypatch.setattr("rosetta.verbs.closest.pyplot", missing)
+    monkeypatch.setattr("rosetta.audits.closest_pairs.pyplot", missing)
 
     _, said = noted(*images, page=tmp_path / "audit.html")
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import rosetta
+from rosetta.credits import parse_creator
 from rosetta.disclosure import compact
 from rosetta.disclosure.levels import coarse_weights
 from rosetta.errors import IncompatibleError, OutputError, PolicyError, SelectionError, UsageError
@@ -19,7 +20,6 @@ from rosetta.models.checkpoint import load_run
 from rosetta.models.vae import encode_array
 from rosetta.rounding import coarse_count, coarse_moments, to_digits
 from rosetta.sources import read_items
-from rosetta.verbs.words import parse_creator
 from tests import builders
 from tests.conftest import Lab
 

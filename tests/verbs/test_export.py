@@ -19,10 +19,10 @@ from rosetta.schemas.program import ProgramRecord
 import rosetta
 from rosetta.arrays import Array
 from rosetta.errors import MissingExtraError, ModelError, OutputError, PreprocessingError, UsageError
+from rosetta.inputs.models import expected_by, open_model
+from rosetta.inputs.prepare import match_inputs
 from rosetta.models.checkpoint import load_run
 from rosetta.models.vae import decode_array
-from rosetta.verbs.opening import expected_by, open_model
-from rosetta.verbs.prepare import match_inputs
 from tests.conftest import Lab
 
 SUFFIXES = {"torch-export": ".pt2", "onnx": ".onnx", "torchscript": ".pt"}

@@ -13,12 +13,12 @@ from rosetta.schemas.audit import DisclosureAudit, OriginAudit
 from rosetta.schemas.study import CellResult, StudyCell, StudyReport, StudySettings, StudyTraining
 
 from rosetta.errors import IncompatibleError, OutputError, SourceError, UsageError
-from rosetta.verbs.studies.cells import BASELINE, YARDSTICK, default_cells, name_of
-from rosetta.verbs.studies.folders import open_bench
-from rosetta.verbs.studies.measuring import measure
-from rosetta.verbs.studies.rows import rows_of
-from rosetta.verbs.studies.settings import read_settings
-from rosetta.verbs.studies.splits import Split, describe, read_split
+from rosetta.studies.cells import BASELINE, YARDSTICK, default_cells, name_of
+from rosetta.studies.folders import open_bench
+from rosetta.studies.measuring import measure
+from rosetta.studies.rows import rows_of
+from rosetta.studies.settings import read_settings
+from rosetta.studies.splits import Split, describe, read_split
 from rosetta.verbs.study import CellProgress, study_origins
 
 DATA = Path(__file__).parents[1] / "data"

@@ -20,9 +20,9 @@ from rosetta.schemas.run import FinalFigures, RunEntry, RunSet, TrainSettings
 from rosetta.errors import IncompatibleError, MissingExtraError, OutputError, RosettaError, TrainingError, UsageError
 from rosetta.files import unfinished
 from rosetta.models.checkpoint import load_run, read_run_record
+from rosetta.sweeps.criteria import CRITERIA, RankingRule, best_run, ranked
+from rosetta.sweeps.grids import parse_grid
 from rosetta.verbs.sweep import sweep
-from rosetta.verbs.sweeps.criteria import CRITERIA, Judge, best_run, ranked
-from rosetta.verbs.sweeps.grids import parse_grid
 from rosetta.verbs.train import train
 from tests import builders
 
@@ -235,7 +235,7 @@ def _entries(figures: dict[str, tuple[float, float, float | None] | None]) -> li
 
 
 def _order(entries: Sequence[RunEntry], criterion: str, limit: float | None = None) -> list[float | str]:
-    points = ranked(entries, SEEDS, ["beta"], Judge(CRITERIA[criterion], limit))
+    points = ranked(entries, SEEDS, ["beta"], RankingRule(CRITERIA[criterion], limit))
     return [point.settings["beta"] for point in points]
 
 
@@ -256,7 +256,7 @@ def test_each_criterion_has_its_figure_and_direction(criterion: str, order: list
 
 def test_points_are_compared_by_their_means_over_seeds_and_the_spread_is_known():
     entries = _entries({"0-0": (1, 0, None), "0-1": (9, 0, None), "1-0": (4, 0, None), "1-1": (4, 0, None)})
-    judge = Judge(CRITERIA["validation-elbo"], None)
+    judge = RankingRule(CRITERIA["validation-elbo"], None)
 
     first, second = ranked(entries, SEEDS, ["beta"], judge)
 
@@ -422,7 +422,7 @@ def test_a_storage_that_does_not_answer_is_named_without_its_password(tmp_path: 
 
 TAKE_ALL = """
 import json, sys, time
-from rosetta.verbs.sweeps.studies import open_study
+from rosetta.sweeps.shared import open_study
 points = [{"beta": float(number), "seed": 0} for number in range(24)]
 with open_study(sys.argv[1], "s", {"software": {}}, points, higher_is_better=True, stale_s=60, on_note=print) as study:
     taken = []

@@ -535,7 +535,7 @@ def test_decoding_the_anchors_teaches_the_senders_kind_of_item(lab: Lab, tmp_pat
 
 def test_the_anchors_are_made_tensors_once_for_any_number_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from rosetta.objectives.pairs import AnchorPool
-    from rosetta.verbs.trainings import job
+    from rosetta.runs import job
 
     made = []
     monkeypatch.setattr(job, "AnchorPool", lambda *args, **options: made.append(1) or AnchorPool(*args, **options))

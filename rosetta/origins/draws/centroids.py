@@ -9,8 +9,8 @@ import numpy as np
 from rosetta.arrays import Floats, LazyArray, row_blocks
 from rosetta.errors import SelectionError
 from rosetta.origins.bounds import SHARED
-from rosetta.origins.crowds import clusters_of
 from rosetta.origins.draws import draws
+from rosetta.origins.microaggregation import clusters_of
 
 
 @draws.register("centroids")
