@@ -38,7 +38,7 @@ from rosetta.bundle.signature.trust import MAX_TRUST_BYTES, read_trust_file
 from rosetta.errors import UnsafeFileError
 from rosetta.rules import catalogue
 from rosetta.rules.engine import ONLY_SENDER
-from rosetta.verbs import validate as validating
+from rosetta.validation import opening as validating
 from rosetta.verbs.validate import validate
 from rosetta.verbs.verify import verify
 from tests import builders

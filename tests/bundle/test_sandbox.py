@@ -255,7 +255,7 @@ def test_the_warden_ends_with_the_process_that_started_it(bundle: Path):
 
 def test_this_process_loads_no_hdf5_to_read_a_bundle(bundle: Path):
     code = (
-        "import sys; from rosetta.verbs.validate import validate, open_valid; from pathlib import Path; "
+        "import sys; from rosetta.validation.opening import open_valid; from pathlib import Path; "
         "open_valid(Path(sys.argv[1])); sys.exit('h5py' in sys.modules)"
     )
 

@@ -103,13 +103,12 @@ def test_held_out_items_belong_to_people_too_or_the_sender_is_told(run, nests: P
     frame.iloc[:, :5] = np.random.default_rng(1).random((240, 5), dtype=np.float32)
     frame["nest"] = "new " + frame["nest"]
     frame.to_csv(tmp_path / "new.csv", index=False)
+    np.save(tmp_path / "who.npy", frame["nest"].to_numpy().astype(np.str_))
     frame.drop(columns="nest").to_csv(tmp_path / "nobody.csv", index=False)
     new, nobody = f"{tmp_path / 'new.csv'}::!nest,island", f"{tmp_path / 'nobody.csv'}::!island"
 
     same = run(*distil, "-o", tmp_path / "a.h5", "--held-out", new)
-    named = run(
-        *distil, "-o", tmp_path / "b.h5", "--held-out", nobody, "--held-out-groups", f"{tmp_path}/new.csv::nest"
-    )
+    named = run(*distil, "-o", tmp_path / "b.h5", "--held-out", nobody, "--held-out-groups", f"{tmp_path}/who.npy")
     silent = run(*distil, "-o", tmp_path / "c.h5", "--held-out", nobody)
     idle = run(*distil, "-o", tmp_path / "d.h5", "--held-out-groups", "nest")
 

@@ -74,7 +74,7 @@ def _distilled(folder: Path, output: Path, **more: Any) -> str:
         {"origin": "moments"},
         {"origin": "mixed", "privacy": "open"},
         {"pairs": "auto", "stratify": "density"},
-        {"select": "gmm", "policy": "excluded_rows = [3, 500, 2999]\nallow_reproducible = true"},
+        {"select": "gmm", "policy": "excluded_rows = [3, 500, 2999]\nallow_reproducible = true", "privacy": "open"},
     ],
     ids=lambda settings: " ".join(settings.values()).partition("\n")[0],
 )
@@ -277,7 +277,7 @@ def test_an_executor_that_is_closed_is_an_error_with_the_way_on(folder: Path, tm
 SCRIPT = """
 import os, signal, sys
 import rosetta
-from rosetta.distillation import encoding
+from rosetta.distillation import encode as encoding
 
 def die(n_done, n_rows):
     if n_done >= 1280:

@@ -228,14 +228,15 @@ def test_what_an_excluded_person_has_is_in_no_point_and_the_audit_looks_for_it(l
 @pytest.mark.parametrize("origin", ["moments", "averaged"])
 def test_private_noise_is_for_a_person_with_all_items(lab: Lab, people: Path, tmp_path: Path, origin: str):
     pytest.importorskip("opendp", reason="differential privacy needs opendp")
-    budget = {"dp_epsilon": 100.0, "dp_delta": 0.02, "checks": 0, "pairs": 1}
+    budget = {"dp_epsilon": 100.0, "dp_delta": 0.01, "checks": 0, "pairs": 1}
     budget |= {"dp_norm": 2.0} if origin == "moments" else {"members": 2}
     notes: list[str] = []
 
     report = _distil(lab, tmp_path / "b.h5", origin=origin, groups=f"{people}::who", on_note=notes.append, **budget)
 
     assert report.privacy[0].neighbours == "replace one group"
-    assert any("delta 0.02 is not below 1 / 90, the number of groups" in note for note in notes)
+    with pytest.raises(UsageError, match="0.02 is not below 1 / 90, the number of groups"):
+        _distil(lab, tmp_path / "c.h5", origin=origin, groups=f"{people}::who", **(budget | {"dp_delta": 0.02}))
 
 
 WILD, TAME = np.full(6, 1e4), np.full(6, 0.4)

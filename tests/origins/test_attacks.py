@@ -230,17 +230,22 @@ def test_as_many_averages_as_are_allowed_find_few_of_the_items_behind_them(n_dim
 
 def test_residuals_of_items_that_vary_in_many_ways_have_no_mean_and_no_direction():
     rng = np.random.default_rng(0)
-    members, others = (rng.standard_normal((n, 400)).astype(np.float32) for n in (150, 1000))
+    members, others = (
+        (3 * rng.standard_normal((n, 1)) + rng.standard_normal((n, 400))).astype(np.float32) for n in (150, 1000)
+    )
+
+    def encode(inputs: np.ndarray) -> np.ndarray:
+        return inputs.mean(axis=1, keepdims=True)
 
     def told_apart(privacy: str) -> float:
         sender = SenderData(
-            inputs=members, latents=members[:, :2], latents_sd=None, value_range=(-9.0, 9.0),
-            encode=lambda x: x[:, :2], decode=lambda z: np.zeros((len(z), 400), np.float32), select=_select,
-            store=lambda x: x,
+            inputs=members, latents=encode(members), latents_sd=None, value_range=(-19.0, 19.0), encode=encode,
+            decode=lambda z: np.repeat(z, 400, axis=1).astype(np.float32), select=_select, store=lambda x: x,
         )  # fmt: skip
         recipe = replace(RECIPE, residuals=True, reencoding_limit=99.0, privacy=privacy)
         points = origins.get("decoded")(sender, 4000, np.random.default_rng(0), members[:0], recipe).inputs
-        scores = [each @ points.mean(axis=0, dtype=np.float64) for each in (members, others)]
+        mean = points.mean(axis=0, dtype=np.float64)
+        scores = [each @ (mean - mean.mean()) for each in (members, others)]
         return float(roc_auc_score(np.repeat([1, 0], [150, 1000]), np.concatenate(scores)))
 
     assert told_apart("open") > 0.85

@@ -34,7 +34,8 @@ from rosetta.errors import IncompatibleError
 from rosetta.rules import Rule, catalogue
 from rosetta.rules.arrays import _has_no_eigenvalue_below as has_no_eigenvalue_below
 from rosetta.rules.engine import ONLY_SENDER, declare
-from rosetta.validation.opening import open_valid, validate
+from rosetta.validation.opening import open_valid
+from rosetta.verbs.validate import validate
 from tests import builders
 from tests.hostile.corpus import CASES
 

@@ -22,7 +22,8 @@ WHO = np.array([f"bird {number}" for number in np.random.default_rng(0).integers
 
 
 def _items(wild: float = 0.5) -> np.ndarray:
-    items = np.random.default_rng(0).random((300, 6)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    items = (rng.random((300, 1)) + 0.1 * rng.random((300, 6))).astype(np.float32)
     items[WHO == "bird 3"] = wild
     items[7] = wild
     return items

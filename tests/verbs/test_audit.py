@@ -293,7 +293,8 @@ def test_excluded_rows_are_looked_for_and_must_have_been_promised(lab: Lab, tmp_
 
     broken = rosetta.audit(lab.observed, lab.train, policy=policy).violations
     words = {"license": "CC0-1.0", "title": "T", "creators": ["A"]}
-    rosetta.distill(lab.run, lab.train, tmp_path / "b.h5", policy=policy, origin="observed", **words)
+    rosetta.train(lab.train, tmp_path / "run", policy=policy, epochs=1, latent_dim=2, hidden=(8,))
+    rosetta.distill(tmp_path / "run", lab.train, tmp_path / "b.h5", policy=policy, origin="observed", **words)
     kept = rosetta.audit(tmp_path / "b.h5", lab.train, policy=policy).violations
 
     assert len(broken) == 2
