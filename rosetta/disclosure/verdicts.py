@@ -65,7 +65,7 @@ def judge(found: Findings) -> tuple[Verdict, tuple[str, ...]]:
         return "holds items", (*holds, *close, *looked_at)
     if close:
         return "close to items", (*close, *looked_at)
-    if not found.attacks and found.origin not in ARE_ITEMS:
+    if not found.attacks and found.origin != "observed":  # those are items, and no membership is to be found out
         return "not judged", (NOT_JUDGED, *looked_at)
     return "no item found", looked_at
 

@@ -22,6 +22,13 @@ from rosetta.inputs.groups import GroupCodes
 from rosetta.schemas.audit import PolicyMark
 from rosetta.schemas.policy import Policy
 
+PLAIN = {  # a type of Python → what to write in TOML
+    "a valid tuple": "a list, such as [1, 2]",
+    "a valid string": "text in quotes",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+}
 LARGEST = 1 << 26  # bytes of a policy: several million excluded rows
 
 
@@ -128,7 +135,10 @@ def _bad_values(error: ValidationError, values: Mapping[str, Any]) -> list[str]:
         clause, *where = each["loc"]
         place = "".join(f"[{part}]" for part in where if isinstance(part, int))
         value = values[str(clause)][where[0]] if place else values[str(clause)]
-        message = f"{clause}{place} is {value!r}: {each['msg'].lower().replace('input should be', 'expected')}"
+        expected = each["msg"].lower().replace("input should be", "expected")
+        for jargon, plain in PLAIN.items():
+            expected = expected.replace(jargon, plain)
+        message = f"{clause}{place} is {value!r}: {expected}"
         found.setdefault(str(clause), message)
     return list(found.values())
 

@@ -77,7 +77,7 @@ def test_every_clause_can_be_written_in_toml(tmp_path: Path):
         ("[rules]\nmin_members = 3", ["no clause is called rules"]),
         ("min_members = 0\nmax_epsilon = '3'", ["min_members is 0: expected greater", "max_epsilon is '3': expected"]),
         ('origins = ["decoded", "copied"]', ["origins[1] is 'copied': expected 'observed', 'averaged'"]),
-        ('origins = "decoded"', ["origins is 'decoded': expected a valid tuple"]),
+        ('origins = "decoded"', ["origins is 'decoded': expected a list"]),
         ("excluded_rows = [1, -2]", ["excluded_rows[1] is -2: expected greater than or equal to 0"]),
         ('licenses = ["free"]', ["'free' is not an SPDX licence expression"]),
         ("schema_version = '2.0'", ["schema_version is '2.0': expected '1.0'"]),
