@@ -73,7 +73,10 @@ class Case:
     @cached_property
     def fits(self) -> tuple[Fit, Fit] | None:
         """What each half of the outsiders have in common, and who is scored by it."""
-        return cross_fitted(self)
+        return cross_fitted(
+            self.others.inputs, self.others.groups, self.members.groups, n_rows=self.effort.n_rows,
+            n_components=self.effort.n_components, rng=self.rng(3),
+        )  # fmt: skip
 
     @cached_property
     def stolen(self) -> Stolen:
