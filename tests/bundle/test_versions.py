@@ -18,8 +18,9 @@ from rosetta.bundle.manifest import as_json, parse_json
 from rosetta.bundle.migrate import STEPS, Contents, Step, migrate
 from rosetta.bundle.signature.envelope import signature_path
 from rosetta.errors import BundleError, IncompatibleError, NewerFormatWarning
-from rosetta.validation.opening import open_valid, validate
+from rosetta.validation.opening import open_valid
 from rosetta.verbs.migrate import migrate as migrate_file
+from rosetta.verbs.validate import validate
 from rosetta.verbs.verify import verify
 from tests import builders
 

@@ -13,7 +13,8 @@ from rosetta.schemas.validation import ValidationReport
 
 from rosetta.bundle import Bundle
 from rosetta.errors import BundleError, RosettaError
-from rosetta.validation.opening import open_valid, validate
+from rosetta.validation.opening import open_valid
+from rosetta.verbs.validate import validate
 from tests.hostile.corpus import CASES
 
 LONGEST_S = 5.0
