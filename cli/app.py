@@ -20,6 +20,7 @@ from . import (
     inspect,
     keygen,
     migrate,
+    objectives,
     plant,
     rules,
     schema,
@@ -68,6 +69,7 @@ app.command("plant")(plant.plant)
 app.command("inspect")(inspect.inspect)
 app.command("validate")(validate.validate)
 app.command("rules")(rules.rules)
+app.command("objectives")(objectives.objectives)
 app.command("explain")(rules.explain)
 app.command("embed")(embed.embed)
 app.command("export")(export.export)

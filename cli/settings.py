@@ -44,6 +44,10 @@ OPTIONS: dict[str, tuple[Any, str, str, str]] = {
         int, TRAINING,
         "Stop after so many epochs without a better held-out loss, and keep the best epoch's weights.", "none",
     ),
+    "objective": (str, TRAINING, "What is minimised: `rosetta objectives` lists what there is.", "vae"),
+    "objective_settings": (
+        list[str], TRAINING, "NAME=VALUE: a setting of the objective's own; may be repeated.", "the objective's",
+    ),
     "beta": (float, TRAINING, "Weight of the KL divergence.", "1"),
     "kl_anneal": (float, TRAINING, "Epochs over which that weight rises from 0.", "0"),
     "validation": (float, TRAINING, "Share of the items held out to measure on.", "0.1"),
@@ -78,6 +82,9 @@ OPTIONS: dict[str, tuple[Any, str, str, str]] = {
 }  # fmt: skip
 
 
+NAMES = {"objective_settings": ("--set",)}  # options that are called otherwise than the setting
+
+
 def takes_settings(*, leave_out: Collection[str] = ()) -> Callable[[F], F]:
     """Return a decorator that gives a command an option for every setting but some; its **settings gets them."""
 
@@ -90,7 +97,8 @@ def takes_settings(*, leave_out: Collection[str] = ()) -> Callable[[F], F]:
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
                 annotation=Annotated[
-                    kind | None, typer.Option(help=words, rich_help_panel=panel, show_default=shown)
+                    kind | None,
+                    typer.Option(*NAMES.get(name, ()), help=words, rich_help_panel=panel, show_default=shown),
                 ],
             )
             for name, (kind, panel, words, shown) in OPTIONS.items()
@@ -114,7 +122,22 @@ def parsed(settings: dict[str, Any]) -> dict[str, Any]:
     for name, word in (("anchor_weight", "auto"), ("precision", "learned")):
         if name in given:
             given[name] = _number(name, given[name], word)
+    for text in given.pop("objective_settings", None) or ():
+        name, value = _own(text)
+        given[name] = value
     return given
+
+
+def _own(text: str) -> tuple[str, float | str]:
+    from rosetta.errors import UsageError
+
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise UsageError(f"--set is {text!r}; expected NAME=VALUE, such as tc_weight=4")
+    try:
+        return name.strip().replace("-", "_"), float(value)
+    except ValueError:
+        return name.strip().replace("-", "_"), value.strip()
 
 
 def _sizes(name: str, text: str) -> tuple[int, ...]:

@@ -23,16 +23,19 @@ class Registry(Generic[T]):
         What one plug-in is called in messages, such as ``"selector"``.
     package : str
         Package whose modules hold the built-in plug-ins; they are imported at the first look-up.
+    group : str, optional
+        Of entry points; ``rosetta.<last part of package>``, if not given.
 
     Notes
     -----
-    A third party's distribution adds to it with an entry point in the group
-    ``rosetta.<last part of package>``; the entry point's object is registered under its name.
+    A third party's distribution adds to it with an entry point in the group; the entry point's object is registered
+    under its name.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, *, group: str | None = None) -> None:
         self.kind = kind
         self.package = package
+        self.group = group or f"rosetta.{package.rpartition('.')[2]}"
         self._known: dict[str, T] = {}
         self._has_own = self._has_others = False
 
@@ -78,6 +81,6 @@ class Registry(Generic[T]):
         if self._has_others:
             return
         self._has_others = True
-        for point in entry_points(group=f"rosetta.{self.package.rpartition('.')[2]}"):
+        for point in entry_points(group=self.group):
             if point.name not in self._known:
                 self._known[point.name] = point.load()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rosetta.schemas import audit, policy, program, reports, run, signature, study, tre, validation
+from rosetta.schemas import audit, objectives, policy, program, reports, run, signature, study, tre, validation
 from rosetta.schemas.manifest import Manifest
 from rosetta.schemas.record import Record
 
@@ -31,6 +31,7 @@ DOCUMENTS: dict[str, type[Record]] = {
     "validate": validation.ValidationReport,
     "validate-several": validation.ValidationSummary,
     "rules": validation.RuleCatalogue,
+    "objectives": objectives.ObjectiveCatalogue,
     "inspect": reports.InspectReport,
     "migrate": reports.MigrateReport,
     "embed": reports.EmbedReport,

@@ -16,7 +16,7 @@ class TrainReport(Record):
     """`rosetta train`."""
 
     run: str
-    objective: Literal["vae", "r-vae"]
+    objective: Text
     n_items: Positive
     n_validation: Count  # of these, held out to measure on
     epochs: Positive

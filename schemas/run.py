@@ -37,6 +37,8 @@ class TrainSettings(Record):
     lr_warmup: NonNegative = 0.0  # epochs
     clip: PositiveFloat | None = None  # largest norm of the gradient
     patience: Positive | None = None  # epochs without a better held-out loss
+    objective: Text = "vae"  # a plug-in's name
+    objective_settings: dict[Text, float | int | str | bool] = {}  # its own, as far as they are not its defaults
     beta: NonNegative = 1.0
     kl_anneal: NonNegative = 0.0  # epochs
     anchor_weight: Literal["auto"] | NonNegative = "auto"
@@ -130,7 +132,7 @@ class RunRecord(Record):
 
     schema_version: Literal["1.0"] = "1.0"
     created: Text
-    objective: Literal["vae", "r-vae"]
+    objective: Text  # the plug-in's name; r-vae for an anchored vae
     space_id: SpaceId
     space_name: Text | None = None
     generation: Count = 0  # 0 for a space's first model, one more for each anchored descendant

@@ -46,8 +46,9 @@ PANELS = (
 
 
 def training_curves(
-    rows_by_label: Mapping[str, Sequence[Row]], path: Path, *, title: str, tolerance: float | None, force: bool
-) -> None:
+    rows_by_label: Mapping[str, Sequence[Row]], path: Path, *, title: str, tolerance: float | None, force: bool,
+    terms: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
     """Draw what changed over the epochs of one or several trainings, as a PNG.
 
     Up to six trainings have a colour each; of more, each is a thin line, and the median a thick one.
@@ -57,6 +58,8 @@ def training_curves(
     rows_by_label : mapping of str to sequence of mapping
         What a training is called → the rows of its metrics.csv. What is None or not finite is left out, and so is
         a panel in which nothing remains.
+    terms : mapping of str to str, optional
+        Further columns, such as an objective's terms, and their titles.
     tolerance : float or None
         The anchor tolerance, as a share of the latents' standard deviation: a dashed line.
 
@@ -69,7 +72,8 @@ def training_curves(
     OutputError
         If the picture cannot be written.
     """
-    panels = [panel for panel in PANELS if _lines(rows_by_label, panel, panel.column)]
+    further = [Panel(title, column, f"validation_{column}") for column, title in (terms or {}).items()]
+    panels = [panel for panel in (*PANELS, *further) if _lines(rows_by_label, panel, panel.column)]
     if not panels:
         raise UsageError("there is nothing to draw: the rows hold none of the figures of a metrics.csv")
     plt = pyplot()

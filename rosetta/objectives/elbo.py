@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from rosetta.objectives.kinds import Posterior
 from rosetta.objectives.pairs import AnchorBatch, completed, encoder_error
 
 
@@ -55,7 +56,8 @@ class AnchoredELBO(nn.Module):
     ``reconstruction`` is the expected negative log-likelihood and ``kl`` the divergence from the prior. With anchors
     there is ``anchor_error``, mean_k ‖z_k − μ(x_k)‖² in latent units, squared (R-VAE paper, eq. 1), and what `also`
     names: ``anchor_decoder``, the negative log-likelihood of the inputs at the stored latents; ``anchor_spread``,
-    KL(stored posterior ‖ new one); ``anchor_elbo``, the negative ELBO of the anchors' inputs.
+    KL(stored posterior ‖ new one); ``anchor_elbo``, the negative ELBO of the anchors' inputs. An objective adds what
+    its `measure` gives (`rosetta.objectives.kinds`), of a batch out of `n_data` items.
 
     A model may have more dimensions than the stored latents. The first are theirs; before stored latents are decoded,
     they are completed with the model's own posterior means in the others, which no anchor holds.
@@ -67,10 +69,18 @@ class AnchoredELBO(nn.Module):
     not have it.
     """
 
-    def __init__(self, model: LatentModel, *, also: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        model: LatentModel,
+        *,
+        also: Collection[str] = (),
+        measure: Callable[[Posterior], Mapping[str, Tensor]] | None = None,
+        n_data: int = 0,
+    ) -> None:
         super().__init__()
         self.model = model
         self.also = frozenset(also)
+        self.measure, self.n_data = measure, n_data
 
     def forward(self, inputs: Tensor, noise: Tensor, anchors: AnchorBatch | None = None) -> dict[str, Tensor]:
         """Return the terms for `inputs`, shape (n_items, …), with standard normal `noise`, shape (n_items, n_dims)."""
@@ -78,17 +88,16 @@ class AnchoredELBO(nn.Module):
         mean, log_variance = self.model.encode(inputs if anchors is None else _joined(inputs, anchors, noise.ndim - 2))
         mean, log_variance = mean.float(), log_variance.float()  # whatever precision the network computes in
         items = mean[..., :n_items, :], log_variance[..., :n_items, :]
-        reconstruction, kl = self._elbo_terms(inputs, *items, noise)
-        terms = {"reconstruction": reconstruction, "kl": kl}
+        latents = sample(*items, noise)
+        terms = {"reconstruction": self._misfit(latents, inputs), "kl": kl_divergence(*items).mean(-1)}
+        if self.measure is not None:
+            terms |= self.measure(Posterior(*items, latents, self.n_data))
         if anchors is not None:
             terms |= self._anchor_terms(mean[..., n_items:, :], log_variance[..., n_items:, :], anchors)
         if not self.training:
             means = items[0].detach()
             terms["moments"] = torch.stack([means.sum(-2), means.square().sum(-2)], dim=-2)
         return terms
-
-    def _elbo_terms(self, inputs: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        return self._misfit(sample(mean, log_variance, noise), inputs), kl_divergence(mean, log_variance).mean(-1)
 
     def _misfit(self, latents: Tensor, inputs: Tensor) -> Tensor:
         """Return the mean negative log-likelihood of `inputs` at `latents`."""
@@ -108,8 +117,8 @@ class AnchoredELBO(nn.Module):
             posterior = mean[..., :n_dims], log_variance[..., :n_dims]
             terms["anchor_spread"] = kl_between(anchors.latents, anchors.latents_sd, *posterior).mean(-1)
         if anchors.noise is not None:
-            misfit, kl = self._elbo_terms(anchors.inputs, mean, log_variance, anchors.noise)
-            terms["anchor_elbo"] = misfit + kl
+            misfit = self._misfit(sample(mean, log_variance, anchors.noise), anchors.inputs)
+            terms["anchor_elbo"] = misfit + kl_divergence(mean, log_variance).mean(-1)
         return terms
 
 

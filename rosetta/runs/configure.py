@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,10 @@ from rosetta.inputs.streaming import Facts, gibibytes
 from rosetta.models import OPTIONS, architectures, options_of
 from rosetta.models.factory import load_factory
 from rosetta.models.likelihoods import Likelihood
+from rosetta.objectives.kinds import objectives
+from rosetta.schemas.record import Record
 from rosetta.schemas.run import RunConfig, TrainSettings
+from rosetta.settings import check_settings
 from rosetta.sources import Rows
 
 DEFAULT_LATENT_DIM = 8
@@ -39,11 +43,13 @@ def refuse_idle_settings(settings: TrainSettings, *, has_anchors: bool) -> None:
         (settings.lr_warmup > settings.epochs, "lr_warmup", "beyond the last of --epochs"),
         (settings.kl_anneal > settings.epochs, "kl_anneal", "beyond the last of --epochs"),
         (settings.beta == 0, "kl_anneal", "beside --beta 0"),
+        (not objectives.get(settings.objective).has_beta, "beta", f"on the objective {settings.objective}"),
         (not settings.validation, "patience", "without held-out items: pass --validation above 0"),
     ):
         if idle and name in changed:
             advice = "" if ": pass" in why else ": leave one of them out"
             raise UsageError(f"{_option(name)} has no effect {why}{advice}")
+    objective_settings(settings)
     known = _options(settings.architecture)
     idle_options = [name for name in OPTIONS if name in changed and name not in known]
     if idle_options:
@@ -51,6 +57,39 @@ def refuse_idle_settings(settings: TrainSettings, *, has_anchors: bool) -> None:
             f"{', '.join(map(_option, idle_options))} has no effect on the architecture {settings.architecture}, whose "
             f"options are {', '.join(map(_option, known)) or 'none'}: leave it out"
         )
+
+
+def objective_settings(settings: TrainSettings) -> Record:
+    """Return the objective's own settings, with its defaults, or raise UsageError."""
+    return check_settings(objectives.get(settings.objective).settings, dict(settings.objective_settings))
+
+
+def value_of(settings: TrainSettings, name: str) -> Any:
+    """Return a setting of the training, or of its objective, by its name."""
+    if name in TrainSettings.model_fields:
+        return getattr(settings, name)
+    return getattr(objective_settings(settings), name)
+
+
+def sorted_out(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with those that are the objective's own in a mapping `objective_settings`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such objective, or a setting is another objective's.
+    """
+    chosen = str(settings.get("objective") or TrainSettings().objective)
+    own = objectives.get(chosen).settings.model_fields
+    found = {name: value for name, value in settings.items() if name in own and name not in TrainSettings.model_fields}
+    rest = {name: value for name, value in settings.items() if name not in found}
+    for name in rest.keys() - TrainSettings.model_fields.keys():
+        others = [each for each in objectives if name in objectives.get(each).settings.model_fields]
+        if others:
+            raise UsageError(f"{_option(name)} has no effect on the objective {chosen}: it is of {', '.join(others)}")
+    if found:
+        rest["objective_settings"] = {**settings.get("objective_settings", {}), **found}
+    return rest
 
 
 def _options(architecture: str) -> dict[str, object]:

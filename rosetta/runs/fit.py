@@ -12,6 +12,7 @@ import torch
 from rosetta.models.side_by_side import VAEsSideBySide
 from rosetta.models.vae import VAE
 from rosetta.objectives.balance import Anchors
+from rosetta.objectives.kinds import ANCHOR_TERMS
 from rosetta.objectives.pairs import AnchorPool
 from rosetta.runs.job import Job, anchors_of, balance_of, new_model, objective_of
 from rosetta.runs.records import Diverged, Row, Trained, outcomes_of, row_of
@@ -120,7 +121,7 @@ def make_training(
     plan = Plan(
         schedule=Schedule(settings.epochs, settings.lr, settings.lr_schedule, settings.lr_warmup, settings.kl_anneal),
         batch_size=settings.batch_size,
-        betas=tuple(s.beta for s in each),
+        advice={term.name: term.advice for term in (*ANCHOR_TERMS, *job.objective.terms) if term.advice is not None},
         clip=settings.clip,
         patience=settings.patience,
         anchor_targets=tuple(held),

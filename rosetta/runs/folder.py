@@ -13,7 +13,7 @@ from rosetta.files import growing_folder, unfinished
 from rosetta.models.checkpoint import load_run, make_run_folder, write_run
 from rosetta.runs.fit import Hooks, fit_models
 from rosetta.runs.job import Job
-from rosetta.runs.records import Diverged, Trained
+from rosetta.runs.records import USUAL_TERMS, Diverged, Trained
 from rosetta.runs.resume import document_of, refuse_differences
 from rosetta.schemas.run import RunRecord, TrainSettings
 from rosetta.training.checkpoint import remove_state
@@ -173,4 +173,5 @@ def plot_runs(folders: Mapping[str, Path], plot: str | PathLike[str] | None, job
     training_curves(
         rows, Path(plot), title="Training", tolerance=job.settings.anchor_tolerance if held else None,
         force=manner.force or manner.resume,
+        terms={term.name: term.title for term in job.objective.terms if term.name not in USUAL_TERMS},
     )  # fmt: skip

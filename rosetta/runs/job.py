@@ -27,9 +27,17 @@ from rosetta.models.vae import VAE, build_vae
 from rosetta.objectives.balance import Anchors, Balance
 from rosetta.objectives.dual_weight import HeldWeight
 from rosetta.objectives.elbo import AnchoredELBO
+from rosetta.objectives.kinds import ANCHOR_TERMS, Objective, objectives
 from rosetta.objectives.pairs import AnchorPool
 from rosetta.policies import Membership
-from rosetta.runs.configure import check_inputs, configure, prepare_items, refuse_idle_settings, split_items
+from rosetta.runs.configure import (
+    check_inputs,
+    configure,
+    objective_settings,
+    prepare_items,
+    refuse_idle_settings,
+    split_items,
+)
 from rosetta.schemas.policy import Policy
 from rosetta.schemas.run import RunConfig, TrainSettings
 from rosetta.schemas.signature import SignedBy
@@ -38,7 +46,6 @@ from rosetta.validation.opening import open_valid
 from rosetta.validation.signers import signers_of, trust_if_any
 
 FINGERPRINT_ROWS, FINGERPRINT_READS = 1024, 64  # in memory, and from disk
-OTHER_TERMS = ("anchor_decoder", "anchor_spread", "anchor_elbo")  # each with a setting …_weight
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,11 @@ class Job:
     def n_groups(self) -> int | None:
         """How many groups are held out or trained on as a whole; None where items are."""
         return None if self.groups is None else int(self.groups.max()) + 1
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised."""
+        return objectives.get(self.settings.objective)
 
     def settings_with(self, changes: dict[str, Any]) -> TrainSettings:
         """Return the settings of one model: those of the job, resolved, with its own."""
@@ -173,9 +185,9 @@ def new_model(job: Job, settings: TrainSettings) -> VAE:
 
 def objective_of(job: Job, model: VAE | VAEsSideBySide) -> AnchoredELBO:
     """Return the terms of a model's loss."""
-    return AnchoredELBO(model, also={name for name in OTHER_TERMS if getattr(job.settings, f"{name}_weight")}).to(
-        job.device
-    )
+    n_data = len(split_items(len(job.items.inputs), job.settings, job.groups)[1])
+    also = set(_anchor_weights(job.settings))
+    return AnchoredELBO(model, also=also, measure=job.objective.measure, n_data=n_data).to(job.device)
 
 
 def balance_of(job: Job, each: Sequence[TrainSettings], pool: AnchorPool | None) -> Balance:
@@ -185,8 +197,22 @@ def balance_of(job: Job, each: Sequence[TrainSettings], pool: AnchorPool | None)
         weights = [_scaled(s, pool) for s in each]
         targets = [(s.anchor_tolerance * pool.total_sd) ** 2 for s in each]
         held = HeldWeight(weights, targets) if len(each) > 1 else HeldWeight(weights[0], targets[0])
-    others = {name: getattr(job.settings, f"{name}_weight") for name in OTHER_TERMS}
-    return Balance([s.beta for s in each], held=held, others={n: w for n, w in others.items() if w}).to(job.device)
+    objective, owns = job.objective, [objective_settings(s) for s in each]
+    derive = objective.derive
+    return Balance(
+        {term.name: [term.weight(s, own) for s, own in zip(each, owns, strict=True)] for term in objective.terms},
+        held=held,
+        others=_anchor_weights(job.settings),
+        annealed={term.name for term in objective.terms if term.is_annealed},
+        derive=None if derive is None else lambda terms, position: derive(terms, owns[0], position),
+        measured={term.name for term in objective.terms if term.over == "items"},
+    ).to(job.device)
+
+
+def _anchor_weights(settings: TrainSettings) -> dict[str, float]:
+    """Return what the anchors' terms beside their error count for, as far as they count."""
+    weights = {term.name: term.weight(settings, None) for term in ANCHOR_TERMS}
+    return {name: weight for name, weight in weights.items() if weight}
 
 
 def anchors_of(pool: AnchorPool | None, each: Sequence[TrainSettings]) -> Anchors | None:

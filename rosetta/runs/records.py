@@ -17,7 +17,7 @@ from rosetta.models.vae import VAE, decode_array, encode_array
 from rosetta.objectives.pairs import AnchorPool
 from rosetta.runs.anchor_figures import anchored_figures
 from rosetta.runs.configure import rows_digest
-from rosetta.runs.job import OTHER_TERMS, Job
+from rosetta.runs.job import Job
 from rosetta.schemas.run import AnchorSource, DataSummary, FinalFigures, RunConfig, RunRecord, TrainSettings
 from rosetta.schemas.separation import Separation
 from rosetta.software import now, versions
@@ -27,6 +27,8 @@ from rosetta.training.loop import Training
 from rosetta.training.measuring import HeldOut, evaluate
 from rosetta.training.plan import Epoch
 
+ANCHORED = {"vae": "r-vae"}  # names of their own for objectives with anchors, which others do without
+USUAL_TERMS = ("reconstruction", "kl", "anchor_error")  # every row has them, by these names or by others
 Row = dict[str, float | int | None]
 
 
@@ -67,7 +69,9 @@ def row_of(epoch: Epoch, pool: AnchorPool | None) -> Row:
         "validation_reconstruction": held_out["reconstruction"] if held_out else None,
         "validation_kl": held_out["kl"] if held_out else None,
     }
-    return row | {name: training[name] for name in OTHER_TERMS if name in training}
+    more = [name for name in training if name not in USUAL_TERMS]
+    row |= {name: training[name] for name in more}
+    return row | {f"validation_{name}": held_out[name] for name in more if held_out and name in held_out}
 
 
 def outcomes_of(
@@ -86,7 +90,7 @@ def outcomes_of(
     outcomes: list[Trained | Diverged] = []
     for number, (settings, model) in enumerate(zip(each, models, strict=True)):
         if number in training.diverged:
-            outcomes.append(Diverged(explain(training.diverged[number], 1), tuple(rows[number])))
+            outcomes.append(Diverged(explain(training.diverged[number], 1, training.plan.advice), tuple(rows[number])))
             continue
         prefix = "model."
         model.load_state_dict({n.removeprefix(prefix): t for n, t in weights[number].items() if n.startswith(prefix)})
@@ -168,12 +172,12 @@ def _rate(rows: Sequence[Row], n_items: int) -> float:
 
 def _lineage(job: Job, model: VAE) -> dict[str, Any]:
     """Return the fields of a run's record that say what space the model is in, and from where."""
-    digest = weights_digest(model)
+    digest, objective = weights_digest(model), job.settings.objective
     if not job.bundles:
-        return {"objective": "vae", "space_id": new_space_id(digest), "weights_sha256": digest}
+        return {"objective": objective, "space_id": new_space_id(digest), "weights_sha256": digest}
     space = job.bundles[0].manifest.content.space
     return {
-        "objective": "r-vae",
+        "objective": ANCHORED.get(objective, objective),
         "space_id": space.id,
         "space_name": space.name,
         "generation": 1 + max(b.manifest.provenance.generation for b in job.bundles),

@@ -17,7 +17,7 @@ from rosetta.errors import TrainingError
 from rosetta.files import RUNS_MARK, check_output, read_small
 from rosetta.inputs.prepare import Streamable
 from rosetta.models.checkpoint import write_run_set
-from rosetta.runs.configure import split_items
+from rosetta.runs.configure import split_items, value_of
 from rosetta.runs.fit import Hooks
 from rosetta.runs.folder import (
     RunContext,
@@ -219,7 +219,7 @@ def name_all(each: Sequence[TrainSettings]) -> dict[str, TrainSettings]:
     """Return models by the names of their runs: the settings that differ."""
     varied = _varied(each)
     return {
-        "_".join(f"{key.replace('_', '-')}-{getattr(s, key)}".removesuffix(".0") for key in varied): s for s in each
+        "_".join(f"{key.replace('_', '-')}-{value_of(s, key)}".removesuffix(".0") for key in varied): s for s in each
     }
 
 
@@ -227,7 +227,7 @@ def entries_of(named: Mapping[str, TrainSettings], found: Found) -> list[RunEntr
     """Return what runs.json says of each model that was trained."""
     varied = _varied(list(named.values()))
     return [
-        _entry(name, {key: getattr(named[name], key) for key in varied}, outcome) for name, outcome in found.items()
+        _entry(name, {key: value_of(named[name], key) for key in varied}, outcome) for name, outcome in found.items()
     ]
 
 
@@ -261,7 +261,8 @@ def report_of(job: Job, runs: RunSet, folder: Path) -> RunSetReport:
 
 
 def _varied(each: Sequence[TrainSettings]) -> list[str]:
-    return [name for name in VARIED if len({getattr(settings, name) for settings in each}) > 1] or ["seed"]
+    names = [*VARIED, *sorted({name for settings in each for name in settings.objective_settings})]
+    return [name for name in names if len({value_of(settings, name) for settings in each}) > 1] or ["seed"]
 
 
 def _done_before(work: Path) -> RunSet | None:

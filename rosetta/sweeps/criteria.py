@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rosetta.errors import UsageError
+from rosetta.runs.configure import value_of
 from rosetta.schemas.run import FinalFigures, RunEntry, TrainSettings
 from rosetta.training.loop import OVERSHOOT_RATIO
 
@@ -161,7 +162,7 @@ def ranked(
     """Return the points of the grid, the best one first."""
     groups: dict[tuple[float | str, ...], list[RunEntry]] = {}
     for run in runs:
-        groups.setdefault(tuple(getattr(named[run.name], name) for name in swept), []).append(run)
+        groups.setdefault(tuple(value_of(named[run.name], name) for name in swept), []).append(run)
     points = []
     for values, members in groups.items():
         scores = tuple(judge.score(run, named[run.name]) for run in members)

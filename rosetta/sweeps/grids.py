@@ -11,11 +11,13 @@ from math import prod
 from typing import Any
 
 from rosetta.errors import UsageError
-from rosetta.runs.configure import refuse_idle_settings
+from rosetta.objectives.kinds import objectives
+from rosetta.runs.configure import refuse_idle_settings, sorted_out
 from rosetta.schemas.run import TrainSettings
 from rosetta.settings import check_settings
 
 GRIDS = ("beta", "anchor_weight", "anchor_tolerance")  # what models may differ in beside their seed
+# and what an objective calls its own
 MOST_MODELS = 10_000
 FORM = "NAME=START:STEP:STOP or NAME=VALUE,VALUE,…"
 
@@ -82,7 +84,7 @@ def points_of(
     if "anchor_tolerance" in grid and set(grid.get("anchor_weight", ("auto",))) != {"auto"}:
         raise UsageError("anchor-tolerance has no effect on a given anchor-weight: sweep one of them")
     points = [
-        check_settings(TrainSettings, {**settings, **dict(zip(grid, values, strict=True))})
+        check_settings(TrainSettings, sorted_out({**settings, **dict(zip(grid, values, strict=True))}))
         for values in product(*grid.values())
     ]
     each = [
@@ -150,7 +152,8 @@ def _value(name: str, value: float | str) -> float | str:
 
 def _known(name: str) -> str:
     name = name.replace("-", "_")
-    if name in GRIDS:
+    own = {field for each in objectives for field in objectives.get(each).settings.model_fields}
+    if name in GRIDS or name in own:
         return name
     if name == "seed":
         raise UsageError("--grid seed: seeds are swept with --replicates R, from --seed on")

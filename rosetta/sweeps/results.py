@@ -14,6 +14,7 @@ from typing import Any
 
 from rosetta.errors import MissingExtraError
 from rosetta.files import atomic_file
+from rosetta.runs.configure import value_of
 from rosetta.schemas.run import RunEntry, RunSet, TrainSettings
 from rosetta.sweeps.criteria import Point, RankingRule, best_run, ranked
 
@@ -85,6 +86,9 @@ def write_best(folder: Path, settings: TrainSettings, options: Mapping[str, Any]
         values = {"model": values.pop("architecture")} | values
     for name in _idle(settings):
         del values[name]
+    own = values.pop("objective_settings", {})
+    if own:
+        values["objective_settings"] = [f"{name}={value}" for name, value in own.items()]
     said = "".join(c if c.isprintable() else "?" for c in command)  # a comment is one line
     lines = [f"# {said}"]
     for name, value in (values | dict(options)).items():
@@ -105,11 +109,11 @@ def draw_sweep(
     from rosetta.charts import sweep_chart
 
     swept = tuple(points[0].settings)
-    rows = [
-        {name.replace("_", "-"): getattr(named[run.name], name) for name in (*swept, "seed")}
-        | {judge.criterion.name: judge.score(run, named[run.name])}
-        for run in runs
-    ]
+    rows = []
+    for run in runs:
+        settings = named[run.name]
+        values = {name.replace("_", "-"): value_of(settings, name) for name in (*swept, "seed")}
+        rows.append(values | {judge.criterion.name: judge.score(run, settings)})
     best = [run.name for run in runs].index(points[0].runs[0].name)
     try:
         sweep_chart(

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from rosetta.errors import IncompatibleError, OutputError, TrainingError
 from rosetta.files import RUNS_MARK, check_output
 from rosetta.models.checkpoint import make_run_folder, write_run_set
+from rosetta.runs.configure import value_of
 from rosetta.runs.folder import RunContext, enter, plot_runs
 from rosetta.runs.job import Job
 from rosetta.runs.resume import document_of, hold_to_plan
@@ -55,7 +56,7 @@ def sweep_shared(
 ) -> RunSetReport:
     """Train models that wait in the study until all are done, here or elsewhere; then conclude."""
     _prepare(folder, named)
-    points = [{name: getattr(s, name) for name in (*sharing.grid, "seed")} for s in named.values()]
+    points = [{name: value_of(s, name) for name in (*sharing.grid, "seed")} for s in named.values()]
     with open_study(
         sharing.storage, sharing.study, _document(job, named, sharing), points,
         higher_is_better=sharing.judge.criterion.is_better == "higher", stale_s=sharing.stale_s,
@@ -175,7 +176,7 @@ def _document(job: Job, named: Mapping[str, TrainSettings], sharing: Sharing) ->
     one = document_of(job, [job.settings], n_processes=1)
     (settings,) = one["models"]
     swept = {name: list(values) for name, values in sharing.grid.items()}
-    n_points = len({tuple(getattr(s, name) for name in swept) for s in named.values()})
+    n_points = len({tuple(value_of(s, name) for name in swept) for s in named.values()})
     given = {f"--{name.replace('_', '-')}": value for name, value in settings.items() if name not in (*swept, "device")}
     return given | {
         **{f"--grid {name.replace('_', '-')}": values for name, values in swept.items()},

@@ -21,17 +21,16 @@ class Divergence(NamedTuple):
     value: float
 
 
-def explain(divergence: Divergence, n_models: int) -> str:
-    """Return where a training diverged and what to try, as a sentence."""
+USUAL = "a smaller --lr, --clip 1, inputs of a smaller range (--preprocess standardize) or a smaller --precision"
+
+
+def explain(divergence: Divergence, n_models: int, advice: Mapping[str, str]) -> str:
+    """Return where a training diverged and what to try, by the term's own `advice` where it has one."""
     which = f" of model {divergence.model} of {n_models}" if n_models > 1 else ""
-    usual = "a smaller --lr, --clip 1, inputs of a smaller range (--preprocess standardize) or a smaller --precision"
-    advice = {
-        "kl": "a smaller --lr, --clip 1, or --kl-anneal 10, so that the posterior is not pulled at once",
-        "anchor_error": "a smaller --lr, --clip 1, or a larger --anchor-tolerance",
-    }.get(divergence.term, usual)
     return (
         f"the training diverged: in epoch {divergence.epoch}, step {divergence.step}, the "
-        f"{divergence.term.replace('_', ' ')}{which} became {divergence.value}. Try {advice}"
+        f"{divergence.term.replace('_', ' ')}{which} became {divergence.value}. Try "
+        + advice.get(divergence.term, USUAL)
     )
 
 

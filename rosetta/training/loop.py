@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -30,6 +30,16 @@ class AnchorWeighting(Protocol):
 
     def __call__(self, terms: Mapping[str, Tensor], *, annealed: float) -> Tensor:
         """Return the loss, of the terms' own shape."""
+
+    def derived(self, terms: Mapping[str, Tensor], *, position: float) -> Mapping[str, Tensor]:
+        """Return terms that follow from others when so many passes over the data are done."""
+
+    def held_out_losses(self, measured: Sequence[Mapping[str, float]], *, position: float) -> list[float]:
+        """Return each model's loss without anchors, from its means over held-out items."""
+
+    @property
+    def over_items(self) -> Set[str]:
+        """The terms that are means over a batch, and not over anchors."""
 
     @property
     def anchor_weights(self) -> Tensor | None:
@@ -203,8 +213,9 @@ class Training:
                 group["lr"] = schedule.lr_at(position)
         with self.fabric.autocast():
             terms = self.program(batch.inputs, batch.noise, self.anchors.draw() if self.anchors else None)
+        terms |= self.weighing.derived(terms, position=position)
         if batch.share != 1:
-            terms |= {name: terms[name] * batch.share for name in ("reconstruction", "kl")}
+            terms |= {name: terms[name] * batch.share for name in self.weighing.over_items & terms.keys()}
         loss = self.weighing(terms, annealed=schedule.annealed(position))
         self.fabric.backward(loss.sum() if loss.ndim else loss)
         if self.plan.clip is not None:
@@ -216,7 +227,7 @@ class Training:
     def _look(self) -> None:
         for divergence in self.watch.look():
             if not self.plan.goes_on:
-                raise TrainingError(explain(divergence, self.program.n_models))
+                raise TrainingError(explain(divergence, self.program.n_models, self.plan.advice))
             self.diverged.setdefault(divergence.model, divergence)
 
     @torch.no_grad()
@@ -227,7 +238,7 @@ class Training:
         for model in torch.stack(spoilt).any(0).nonzero().flatten().tolist():
             divergence = Divergence(model, self.epoch, self.watch.n_steps, "weights", float("nan"))
             if not self.plan.goes_on:
-                raise TrainingError(explain(divergence, n_models))
+                raise TrainingError(explain(divergence, n_models, self.plan.advice))
             self.diverged.setdefault(model, divergence)
 
     def _keep_if_due(self, keeper: Keeper, epoch: int, *, ends: bool) -> None:
@@ -246,7 +257,8 @@ class Training:
         stopped = self.patience.stopped_at if self.patience else [None] * len(training)
         going = [m for m in range(len(training)) if stopped[m] is None and m not in self.diverged]
         if self.patience:
-            losses = [self._held_out_loss(m, training[m], measured[m], flat[m]) for m in range(len(training))]
+            of_items = self.weighing.held_out_losses(measured, position=self.epoch)
+            losses = [self._held_out_loss(m, training[m], of_items[m], flat[m]) for m in range(len(training))]
             self.patience.see(self.epoch, self.fabric.broadcast(losses), self.program)
         schedule = self.plan.schedule
         return [
@@ -271,11 +283,11 @@ class Training:
                 if value != value or abs(value) == float("inf"):
                     divergence = Divergence(model, self.epoch, self.watch.n_steps, name, value)
                     if not self.plan.goes_on:
-                        raise TrainingError(explain(divergence, self.program.n_models))
+                        raise TrainingError(explain(divergence, self.program.n_models, self.plan.advice))
                     self.diverged.setdefault(model, divergence)
 
     def _held_out_loss(
-        self, model: int, training: Mapping[str, float], measured: Mapping[str, float], weight: float | None
+        self, model: int, training: Mapping[str, float], loss: float, weight: float | None
     ) -> float | None:
         """Return what early stopping watches, or None for an epoch that does not count.
 
@@ -284,7 +296,6 @@ class Training:
         """
         if self.plan.schedule.annealed(self.epoch) < 1 or model in self.diverged:
             return None
-        loss = measured["reconstruction"] + self.plan.betas[model] * measured["kl"]
         if weight is None:
             return loss
         target = self.plan.anchor_targets[model]

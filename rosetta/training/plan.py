@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rosetta.training.schedule import Schedule
@@ -23,21 +23,21 @@ class Plan:
         Largest norm of each model's gradient; a larger one is scaled down to it.
     patience : int, optional
         Epochs without a better held-out loss after which a model stops.
-    betas : sequence of float
-        Weight of the KL divergence of each model, for the held-out loss.
     anchor_targets : sequence of float or None
         Squared anchor error that counts as held, for each model whose weight is held.
     goes_on : bool
         Whether the other models go on when one diverges; else that is a TrainingError.
+    advice : mapping of str to str
+        What to try if a term becomes no finite number.
     """
 
     schedule: Schedule
     batch_size: int
-    betas: tuple[float, ...]
     clip: float | None = None
     patience: int | None = None
     anchor_targets: tuple[float | None, ...] = ()
     goes_on: bool = False
+    advice: Mapping[str, str] = field(default_factory=dict)
 
 
 class Epoch(NamedTuple):

@@ -18,6 +18,7 @@ from rosetta.runs.job import Job, make_job, new_model
 from rosetta.runs.records import Row
 from rosetta.runs.run_set import VARIED, RunContext, name_all, train_set
 from rosetta.schemas.reports import RunSetReport
+from rosetta.schemas.run import TrainSettings
 from rosetta.sweeps.criteria import AnchorLimit, Point, RankingRule, make_judge
 from rosetta.sweeps.grids import Values, parse_grid, points_of
 from rosetta.sweeps.results import SweepWriter
@@ -139,8 +140,10 @@ def sweep(
     job, fabric = start(ready, device, devices=devices, nodes=nodes, precision_mode=first.precision_mode)
     for note in job.items.info.notes:
         on_note(note)
-    mode = _mode_of(job, replicate_mode)
-    each = [job.settings_with({name: getattr(point, name) for name in VARIED}) for point in points]
+    mode = _mode_of(job, replicate_mode, own=[name for name in values if name not in TrainSettings.model_fields])
+    each = [
+        job.settings_with({name: getattr(point, name) for name in (*VARIED, "objective_settings")}) for point in points
+    ]
     conclude = SweepWriter(
         named=name_all(each), swept=tuple(values), judge=judge, folder=folder, keep_best=keep_best, on_note=on_note,
         on_ranked=on_ranked, data=data if isinstance(data, str) else None,
@@ -184,8 +187,15 @@ def _check_sharing(
         )
 
 
-def _mode_of(job: Job, mode: ReplicateMode) -> ReplicateMode:
-    """Return how the models are trained: items on disk are read for one at a time."""
+def _mode_of(job: Job, mode: ReplicateMode, *, own: Sequence[str]) -> ReplicateMode:
+    """Return how the models are trained: items on disk, or settings of the objective's `own`, are for one at a time."""
+    if own:
+        if mode == "stacked":
+            raise UsageError(
+                f"models that differ in {own[0]} are not stacked, as it is a setting of the objective: leave "
+                "--replicate-mode out"
+            )
+        return "sequential"
     if not isinstance(job.items, Streamable):
         return mode
     if mode == "stacked":

@@ -16,7 +16,7 @@ from rosetta.inputs.prepare import COUNTS, Prepared, Streamable
 from rosetta.inputs.streaming import gibibytes
 from rosetta.policies import load_policy
 from rosetta.runs.advice import guidance
-from rosetta.runs.configure import split_items
+from rosetta.runs.configure import sorted_out, split_items
 from rosetta.runs.fit import Hooks
 from rosetta.runs.job import Job, make_job
 from rosetta.runs.records import Row
@@ -134,7 +134,7 @@ def train(
     """
     folder = Path(output)
     with spoken_by_first():
-        chosen = check_settings(TrainSettings, settings)
+        chosen = check_settings(TrainSettings, sorted_out(settings))
         device = resolve_device(chosen.device)
         _check_counts(replicates=replicates, devices=devices, nodes=nodes, checkpoint_epochs=checkpoint_epochs)
         if replicates == 1 and replicate_mode != "auto":

@@ -76,7 +76,7 @@ def test_the_terms_are_those_of_torchs_own_distributions(bundle: rosetta.Bundle,
 def test_the_loss_weighs_each_term(bundle: rosetta.Bundle):
     terms = {name: torch.tensor(float(number)) for number, name in enumerate(
         ("reconstruction", "kl", "anchor_error", "anchor_decoder", "anchor_spread"), start=1)}  # fmt: skip
-    balance = Balance([2.0], held=HeldWeight(4.0, 1.0), others={"anchor_decoder": 0.5, "anchor_spread": 3.0})
+    balance = Balance({"kl": [2.0]}, held=HeldWeight(4.0, 1.0), others={"anchor_decoder": 0.5, "anchor_spread": 3.0})
 
     assert float(balance(terms, annealed=0.25)) == pytest.approx(1 + 2 * 0.25 * 2 + 4 * 3 + 0.5 * 4 + 3 * 5)
 

@@ -48,11 +48,11 @@ def _training(
 ) -> Training:
     return Training(
         SingleModel(AnchoredELBO(model)),
-        Balance([beta], held=None, others={}),
+        Balance({"kl": [beta]}, held=None, others={}),
         None,
         InMemory(inputs, torch.arange(len(inputs)), n_dims=2),
         _held_out(inputs, 7),
-        plan=Plan(schedule, batch_size, betas=(beta,), **plan),
+        plan=Plan(schedule, batch_size, **plan),
         seeds=[3],
         device=CPU,
         fabric=make_fabric(CPU, devices=1, nodes=1, precision_mode="32"),
