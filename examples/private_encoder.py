@@ -135,9 +135,7 @@ def main() -> None:
         model = train(items, config, noise=noise)
         final = measure(model, unseen)
         print(f"{name:<15}{final.elbo:>7.2f}{final.reconstruction:>10.2f}")
-    print(
-        f"epsilon {told.epsilon:g}, delta {told.delta:g} if one item is replaced: noise of {needed:.2f} per step"
-    )
+    print(f"epsilon {told.epsilon:g}, delta {told.delta:g} if one item is replaced: noise of {needed:.2f} per step")
     data = DataSummary(n_items=len(images), n_validation=len(unseen), dtype="float32", shape=(8, 8))
     save(told.output, model, config, final, data, time.monotonic() - start)
     print(f"wrote {told.output}")
