@@ -50,11 +50,11 @@ class NegativeELBO(nn.Module):
 
 def train(items: Tensor, config: RunConfig, *, noise: float | None) -> VAE:
     """Train a VAE with Adam, all items in each step; with differential privacy if noise (in units of CLIP) is given."""
-    told = config.settings
+    settings = config.settings
     model = build_vae(config)
     loss: nn.Module = NegativeELBO(model)
     torch.seed()  # from the system: anyone who knew the seed could subtract the noise
-    optimizer = torch.optim.Adam(loss.parameters(), lr=told.lr)
+    optimizer = torch.optim.Adam(loss.parameters(), lr=settings.lr)
     loader = DataLoader(TensorDataset(items), batch_size=len(items))
     if noise is not None:
         # each item's gradient is clipped, and noise is added to the sum
@@ -62,7 +62,7 @@ def train(items: Tensor, config: RunConfig, *, noise: float | None) -> VAE:
             module=loss, optimizer=optimizer, data_loader=loader, noise_multiplier=noise, max_grad_norm=CLIP,
             poisson_sampling=False,
         )  # fmt: skip
-    for _ in range(told.epochs):
+    for _ in range(settings.epochs):
         for (batch,) in loader:
             optimizer.zero_grad()
             loss(batch).mean().backward()
@@ -116,29 +116,31 @@ def main() -> None:
     parser.add_argument("--epsilon", type=float, default=8.0, help="epsilon")
     parser.add_argument("--delta", type=float, default=1e-4, help="delta: well below 1 / (number of items)")
     parser.add_argument("--epochs", type=int, default=150, help="epochs; each uses part of the budget")
-    told = parser.parse_args()
-    if told.output.exists():
-        parser.error(f"{told.output} exists already: choose another name with -o")
-    check_output(told.output, force=False)
+    options = parser.parse_args()
+    if options.output.exists():
+        parser.error(f"{options.output} exists already: choose another name with -o")
+    check_output(options.output, force=False)
     digits = load_digits()
     images = torch.from_numpy(digits.images[digits.target < 5] / 16).float()
     unseen, items = images[:180], images[180:]
     # noise is added to every weight at every step, so use few steps with all items each, and a small network
     settings = TrainSettings(
-        latent_dim=4, hidden=(64,), epochs=told.epochs, batch_size=len(items), lr=1e-2, validation=0.2
+        latent_dim=4, hidden=(64,), epochs=options.epochs, batch_size=len(items), lr=1e-2, validation=0.2
     )
     config = RunConfig(input_shape=(8, 8), latent_dim=4, value_range=(0.0, 1.0), settings=settings)
-    needed = noise_for(told.epsilon, told.delta, told.epochs)
+    needed = noise_for(options.epsilon, options.delta, options.epochs)
     print("                 ELBO  reconstruction   (nats per item, held-out digits)")
     for name, noise in (("without privacy", None), ("with privacy", needed)):
         start = time.monotonic()
         model = train(items, config, noise=noise)
         final = measure(model, unseen)
         print(f"{name:<15}{final.elbo:>7.2f}{final.reconstruction:>10.2f}")
-    print(f"epsilon {told.epsilon:g}, delta {told.delta:g} if one item is replaced: noise of {needed:.2f} per step")
+    print(
+        f"epsilon {options.epsilon:g}, delta {options.delta:g} if one item is replaced: noise of {needed:.2f} per step"
+    )
     data = DataSummary(n_items=len(images), n_validation=len(unseen), dtype="float32", shape=(8, 8))
-    save(told.output, model, config, final, data, time.monotonic() - start)
-    print(f"wrote {told.output}")
+    save(options.output, model, config, final, data, time.monotonic() - start)
+    print(f"wrote {options.output}")
 
 
 if __name__ == "__main__":
