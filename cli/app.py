@@ -1,4 +1,4 @@
-"""The `rosetta` command. Its commands load torch when they run, not when their help is shown."""
+"""The `rosetta` command. Subcommands load torch when they run, not when their help is shown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from . import (
 
 app = typer.Typer(
     name="rosetta",
-    help="Share a latent space without sharing the data: Rosetta-point bundles and anchored VAE training.",
+    help="Share a latent space without exchanging data sets: bundles of Rosetta points, and anchored VAE training.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -25,34 +25,35 @@ def audit(
     ],
     model: Annotated[
         Path | None,
-        typer.Option(metavar="MODEL", help="The bundle's model: tries attacks that know it, and what it tells itself."),
+        typer.Option(metavar="MODEL", help="The bundle's model: adds attacks that use it, and the ceiling."),
     ] = None,
     held_out: Annotated[
         str | None,
         typer.Option(
             metavar="DATA",
-            help="Like items, neither trained on nor made into points: without 20, made-up points are not judged.",
+            help="Like items, unseen by model and bundle; with fewer than 20, generated points are not judged.",
         ),
     ] = None,
     held_out_groups: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN|DATA", help="The same for --held-out; by default, its column of the same name."),
+        typer.Option(metavar="COLUMN|DATA", help="--groups for --held-out; by default, its column of the same name."),
     ] = None,
     earlier: Annotated[
         list[Path] | None,
         typer.Option(metavar="EARLIER.h5", help="An earlier bundle of the space, to compare with; may be repeated."),
     ] = None,
     policy: Annotated[
-        Path | None, typer.Option(metavar="policy.toml", help="What may leave the building: exit 1 if it is broken.")
+        Path | None,
+        typer.Option(metavar="policy.toml", help="Rules for release: exit code 1 if the bundle breaks one."),
     ] = None,
     groups: Groups = None,
     page: Annotated[
         Path | None,
-        typer.Option(metavar="audit.html", help="A page for the data's steward; of images, it shows private items."),
+        typer.Option(metavar="audit.html", help="A page for the data steward; for images, it shows private items."),
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="closest.png", help="The closest pairs of points and private items, if they are images."),
+        typer.Option(metavar="closest.png", help="The closest pairs of points and private items, for images."),
     ] = None,
     report: Annotated[
         Path | None,
@@ -62,26 +63,28 @@ def audit(
         bool,
         typer.Option(
             "--thorough",
-            help="Calibrate attacks by shadow senders: train and distil again on other items, which takes as long.",
+            help="Calibrate attacks with shadow senders, each trained and distilled on other items; slow.",
             rich_help_panel=SHADOWS,
         ),
     ] = False,
     shadows: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="How many of them --thorough makes.", show_default="16", rich_help_panel=SHADOWS
+            metavar="N", help="Number of shadow senders for --thorough.", show_default="16", rich_help_panel=SHADOWS
         ),
     ] = None,
     shadow_folder: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep finished ones, and go on from there.", rich_help_panel=SHADOWS),
+        typer.Option(
+            metavar="DIR", help="Keep finished shadow senders, and resume from them.", rich_help_panel=SHADOWS
+        ),
     ] = None,
     canaries: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Plant a mark in N items of a copy of the data, and one in a single item: do points of a sender that "
-            "is trained on them show it?",
+            help="Plant a mark in N items of a copy of the data, and one in a single item; test whether points of a "
+            "sender trained on the copy show them.",
             rich_help_panel=SHADOWS,
         ),
     ] = None,
@@ -89,7 +92,7 @@ def audit(
         Path | None,
         typer.Option(
             metavar="MARKED.npz",
-            help="Look for marks that rosetta plant put into the data that MODEL was trained on.",
+            help="Look for the marks that rosetta plant put into the training data of MODEL.",
             rich_help_panel=SHADOWS,
         ),
     ] = None,
@@ -101,7 +104,7 @@ def audit(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Measure what a bundle reveals of the private items behind it, before it leaves the building.
+    """Measure what a bundle reveals about the private items behind it, before you release it.
 
     Exit code: 0 measured, 1 the policy is broken, 2 unusable input. No figure here is differential privacy.
     """

@@ -32,7 +32,7 @@ def check(
     bundle: BundlePath,
     threshold: Annotated[
         float,
-        typer.Option(help="Largest unexplained variance that counts as aligned, at its interval's upper end."),
+        typer.Option(help="Largest fvu that counts as aligned, at the upper end of its 95 % interval."),
     ] = 0.5,
     require_signature: RequireSignature = False,
     trusted_key: TrustedKeys = None,
@@ -43,9 +43,9 @@ def check(
     allow_pickle: AllowPickle = False,
     json: Json = False,
 ) -> None:
-    """Prove on a bundle's check pairs that MODEL is in its latent space.
+    """Test on a bundle's check pairs whether MODEL is in its latent space.
 
-    Exit code: 0 aligned, 1 not aligned or not proven, or no required signature, 2 unusable input.
+    Exit code: 0 aligned, 1 not aligned, not proven or not signed as required, 2 unusable input.
     """
     with exit_on_error():
         from rosetta.verbs.check import check as run

@@ -136,7 +136,7 @@ def _posterior(report: InspectReport) -> Line | None:
 
 
 def _step(step: PreprocessingStep) -> Line:
-    """Say what a step does; one of somebody's plug-in is shown as it is declared."""
+    """Describe a step; a step of a plug-in is shown as it is declared."""
     low, high = step.parameters.get("low"), step.parameters.get("high")
     if step.name == "scale" and isinstance(low, int | float) and isinstance(high, int | float):
         return Line(f"scale({low:g}, {high:g})", f"{low:g} becomes 0, and {high:g} becomes 1")

@@ -1,4 +1,4 @@
-"""Options that say which of DATA is meant, of every command that takes it."""
+"""Options that select rows of DATA, for every command that takes it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ Rows = Annotated[
     str | None,
     typer.Option(
         metavar="ROWS", rich_help_panel=PANEL,
-        help="Only these rows of DATA: START:STOP:STEP, 3,5,8, or a file of row numbers or of one bool a row.",
+        help="Use these rows of DATA: START:STOP:STEP, 3,5,8, or a file with row numbers or one bool per row.",
     ),
 ]  # fmt: skip
 Where = Annotated[
     list[str] | None,
     typer.Option(
         metavar="COLUMN=VALUE", rich_help_panel=PANEL,
-        help="Only rows of a table, an AnnData or a folder whose column has this value; may be repeated: any of the "
-        "values of one column, and all of several columns.",
+        help="Use rows of a table, an AnnData or a folder whose column has this value. May be repeated: any value for "
+        "one column; with several columns, all must match.",
     ),
 ]  # fmt: skip
 SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", rich_help_panel=PANEL, help="Leave out and count files that cannot be read.")
+    bool, typer.Option("--skip-bad", rich_help_panel=PANEL, help="Leave out files that cannot be read, and count them.")
 ]
 FillMissing = Annotated[
     float | None,
     typer.Option(
         metavar="VALUE", rich_help_panel=PANEL,
-        help="What stands, before preprocessing, for features that the model or bundle expects and DATA lacks.",
+        help="Value, before preprocessing, for features that the model or bundle expects and DATA lacks.",
     ),
 ]  # fmt: skip
 
@@ -48,7 +48,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
 
 
 def takes_source(command: Command) -> Command:
-    """Add the options to a command, whose `data` then says which rows are meant, too."""
+    """Add the row options to a command that takes `data`."""
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> Any:
@@ -71,7 +71,7 @@ def takes_source(command: Command) -> Command:
 
 
 def _source(data: Any, chosen: dict[str, Any], *, takes_none: bool) -> Any:
-    """Return data as it is, or with what was chosen of it."""
+    """Return data unchanged, or with the selected rows."""
     asked = {name: value for name, value in chosen.items() if value is not None and value is not False and value != []}
     if not asked:
         return data

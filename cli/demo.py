@@ -38,14 +38,12 @@ SENDER = [
 
 def demo(
     ctx: typer.Context,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to leave everything in.")] = Path(
-        "rosetta-demo"
-    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write to.")] = Path("rosetta-demo"),
     seed: Seed = 0,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Alice and Bob share a latent space of handwritten digits, start to finish, in about a minute."""
+    """Run a complete example with handwritten digits in about a minute: Alice sends a bundle, Bob trains on it."""
     with exit_on_error():
         from rosetta.charts.paper import pyplot
         from rosetta.errors import OutputError

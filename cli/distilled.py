@@ -1,4 +1,4 @@
-"""What people are told of a bundle that was distilled."""
+"""The text report of `rosetta distill`."""
 
 from __future__ import annotations
 

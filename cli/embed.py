@@ -12,9 +12,7 @@ from .errors import exit_on_error
 from .options import AllowCode, AllowPickle, Data, Device, DeviceOption, Features, Force, Json, Model, Preprocess
 from .render import emit, facts, note, row_progress
 
-AllDims = Annotated[
-    bool, typer.Option("--all-dims", help="Write the dimensions, too, that a model has beyond its latent space.")
-]
+AllDims = Annotated[bool, typer.Option("--all-dims", help="Write a model's free dimensions as well.")]
 
 
 @takes_source
@@ -31,7 +29,7 @@ def embed(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write the latents of DATA: posterior means, one row an item."""
+    """Write the latents of DATA: posterior means, one row per item."""
     with exit_on_error():
         from rosetta.verbs.embed import embed as run
 

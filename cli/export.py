@@ -24,28 +24,28 @@ class Part(StrEnum):
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as `rosetta train -o` leaves it.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as `rosetta train -o` writes it.")],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FILE", help="The program to write: FILE.pt2, FILE.onnx or FILE.pt."),
     ],
     format: Annotated[
         str,
-        typer.Option(help="torch-export (.pt2), onnx (.onnx) or torchscript (.pt), which torch deprecates."),
+        typer.Option(help="torch-export (.pt2), onnx (.onnx), or torchscript (.pt; torch deprecates it)."),
     ] = "torch-export",
     part: Annotated[
         Part, typer.Option(help="encoder: inputs to latents and their spread. decoder: latents to expected inputs.")
     ] = Part.encoder,
     allow_code: Annotated[
         str | None,
-        typer.Option(metavar="MODULE:FACTORY", help="Code that a run of your own network may import."),
+        typer.Option(metavar="MODULE:FACTORY", help="Allow the import of this code, for a run of your own network."),
     ] = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Write the encoder or decoder of RUN as a program that runs without Rosetta, for any number of items.
 
-    A document inside it notes the preprocessing of its inputs. It is compared with the model before it is kept.
+    The program records the preprocessing of its inputs. It is compared with the model before it is saved.
     """
     with exit_on_error():
         from rosetta.verbs.export import export as verb

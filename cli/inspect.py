@@ -20,7 +20,7 @@ def inspect(
         bool | None,
         typer.Option(
             "--thumbnails/--no-thumbnails",
-            help="Draw the first anchors, if they are images; on a terminal, that is done unasked.",
+            help="Draw the first anchors, if they are images; the default on a terminal.",
             show_default=False,
         ),
     ] = None,
@@ -30,7 +30,7 @@ def inspect(
 ) -> None:
     """Show what is in a bundle, and who made it.
 
-    A page, not a verdict: it exits with 0 whatever the signature's state. For verdicts, validate and verify.
+    Exit code: 0 whatever the state of the signature. For verdicts, use validate and verify.
     """
     with exit_on_error():
         from rosetta.errors import UsageError

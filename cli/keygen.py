@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 def keygen(
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="KEY", help="The private key to write; the public one is KEY.pub."),
+        typer.Option("--output", "-o", metavar="KEY", help="The private key to write; the public key is KEY.pub."),
     ],
     name: Annotated[
         str | None,
-        typer.Option(help="Whose key it is, such as 'Lab A'.", show_default="the file's name"),
+        typer.Option(help="The owner of the key, such as 'Lab A'.", show_default="the file's name"),
     ] = None,
     passphrase_file: PassphraseFile = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Make an Ed25519 key to sign bundles with, in OpenSSH's format.
+    """Make an Ed25519 key in OpenSSH's format to sign bundles with.
 
-    On a terminal, a passphrase is asked for; the key is encrypted with it unless it is empty.
+    On a terminal, the command asks for a passphrase; the key is encrypted with it unless it is empty.
     """
     with exit_on_error():
         from rosetta.verbs.sign import check_key_output

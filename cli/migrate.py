@@ -21,7 +21,7 @@ def migrate(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write a bundle in the newest version of the format; one that has it already keeps its ids."""
+    """Convert a bundle to the newest version of the format; a bundle of that version keeps its ids."""
     with exit_on_error():
         from rosetta.verbs.migrate import migrate as run
 

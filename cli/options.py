@@ -11,7 +11,7 @@ import typer
 
 
 class Device(StrEnum):
-    """Where numbers are computed."""
+    """The device to compute on."""
 
     auto = "auto"
     cpu = "cpu"
@@ -24,8 +24,8 @@ DATA_HELP = (
     "images or of .wav, or the URL of one."
 )
 MODEL_HELP = (
-    "A run folder, or another's model: .pt2, TorchScript or .onnx, a pythae or scvi-tools folder, or "
-    "package.module:callable, whose code then runs."
+    "A run folder, or a model from other software: .pt2, TorchScript or .onnx, a pythae or scvi-tools folder, or "
+    "package.module:callable, whose code is run."
 )
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
@@ -33,13 +33,13 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 BundlePath = Annotated[Path, typer.Argument(metavar="B.h5", help="A bundle.")]
 Features = Annotated[
     str | None,
-    typer.Option(metavar="SOURCE", help="Names of the features: an array of strings, as DATA is named."),
+    typer.Option(metavar="SOURCE", help="Names of the features: an array of strings, written like DATA."),
 ]
 Groups = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN",
-        help="Whose each item is, where somebody has several: a column of DATA, or a source such as file.npz::donor.",
+        help="The person each item belongs to, if people have several: a column of DATA, or a source: file.npz::donor.",
         rich_help_panel="What they reveal",
     ),
 ]
@@ -47,35 +47,33 @@ AllowCode = Annotated[
     str | None,
     typer.Option(
         metavar="PACKAGE.MODULE:FACTORY",
-        help="Import this code of the run's network. It can do anything: only if you trust it.",
+        help="Import this code of the run's network. It can do anything: allow it only if you trust it.",
     ),
 ]
 AllowPickle = Annotated[
     bool,
-    typer.Option("--allow-pickle", help="Read a model that is a pickle, which can run any code: only if you trust it."),
+    typer.Option("--allow-pickle", help="Read a pickled model, which can run any code: only if you trust it."),
 ]
 Preprocess = Annotated[
     str | None,
     typer.Option(
-        metavar="STEPS", help="What another's model sees of an item, such as 'log1p | standardize': fitted on DATA."
+        metavar="STEPS", help="Preprocessing for other software's model, such as 'log1p | standardize': fitted on DATA."
     ),
 ]
 Memory = Annotated[
     float | None,
-    typer.Option(metavar="GIB", help="Memory for items; what is larger is read in blocks.", show_default="0.5"),
+    typer.Option(metavar="GIB", help="Memory for items; larger data is read in blocks.", show_default="0.5"),
 ]
 Seed = Annotated[
     int,
     typer.Option(min=0, max=2**32 - 1, help="Seed: the same seed gives the same result on the same machine."),
 ]
-DeviceOption = Annotated[Device, typer.Option(help="Where numbers are computed.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace an output that is there.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+DeviceOption = Annotated[Device, typer.Option(help="The device to compute on.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
 PassphraseFile = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE", help="A file with the key's passphrase, one line; else it is asked for on a terminal."
-    ),
+    typer.Option(metavar="FILE", help="A file with the key's passphrase, one line; otherwise a terminal asks for it."),
 ]
 TrustedKeys = Annotated[
     list[Path] | None,
@@ -83,12 +81,12 @@ TrustedKeys = Annotated[
 ]
 TrustFile = Annotated[
     Path | None,
-    typer.Option("--trust-file", metavar="FILE", help="A TOML file of the keys that you trust, with names."),
+    typer.Option("--trust-file", metavar="FILE", help="A TOML file of keys that you trust, with names."),
 ]
 RequireSignature = Annotated[
     bool,
     typer.Option(
-        "--require-signature", help="Refuse a bundle that no trusted key signed; needs the keys or their file."
+        "--require-signature", help="Refuse a bundle without a signature by a key of --trusted-key or --trust-file."
     ),
 ]
 
@@ -116,5 +114,5 @@ def read_passphrase_file(path: Path | None) -> str | None:
 
 
 def is_terminal() -> bool:
-    """Whether somebody is there to be asked."""
+    """Whether stdin is a terminal."""
     return sys.stdin is not None and sys.stdin.isatty()

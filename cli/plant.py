@@ -17,11 +17,11 @@ def plant(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="MARKED.npz", help="Marked items, and the record of the marks.")
     ],
-    canaries: Annotated[int, typer.Option(min=1, help="Items with a mark; one more gets a mark of its own.")] = 5,
+    canaries: Annotated[int, typer.Option(min=1, help="Items with the mark; one more item gets another mark.")] = 5,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
-    """Plant marks in a copy of DATA, to train on it and to look for them with audit --canary-record."""
+    """Plant marks in a copy of DATA; train on it, then look for the marks with audit --canary-record."""
     with exit_on_error():
         from rosetta.shadows.planting import plant as run
 

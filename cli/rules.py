@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rules(
-    beginning: Annotated[str, typer.Argument(metavar="[RZ-…]", help="Only rules whose id begins so.")] = "RZ-",
+    beginning: Annotated[str, typer.Argument(metavar="[RZ-…]", help="List rules whose id begins with this.")] = "RZ-",
     json: Json = False,
 ) -> None:
     """List what `rosetta validate` checks."""
@@ -30,7 +30,7 @@ def explain(
     rule: Annotated[str, typer.Argument(metavar="RZ-V111", help="A rule's id.")],
     json: Json = False,
 ) -> None:
-    """Say what a rule means, and what to do when a bundle breaks it."""
+    """Explain a rule, and what to do if a bundle breaks it."""
     with exit_on_error():
         from rosetta.verbs.rules import explain as run
 

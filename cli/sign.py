@@ -19,15 +19,15 @@ def sign(
     bundle: BundlePath,
     key: Annotated[
         Path,
-        typer.Option(metavar="KEY", help="Your private Ed25519 key: rosetta keygen's or ssh-keygen's, or PEM."),
+        typer.Option(metavar="KEY", help="Your private Ed25519 key, from rosetta keygen or ssh-keygen, or PEM."),
     ],
     passphrase_file: PassphraseFile = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Start anew if there is a signature, dropping those of others.")
+        bool, typer.Option("--force", help="Replace an existing signature file, including the signatures of others.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Sign a bundle: leaves B.h5.sig.json beside it, or adds your signature to the others there."""
+    """Sign a bundle: write B.h5.sig.json beside it, or add your signature to the existing file."""
     with exit_on_error():
         from rosetta.verbs.sign import sign as run
 

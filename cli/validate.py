@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ReportFormat(StrEnum):
-    """What a report is written as."""
+    """The format of a report."""
 
     text = "text"
     json = "json"
@@ -30,32 +30,32 @@ class ReportFormat(StrEnum):
 @takes_source
 def validate(
     bundles: Annotated[
-        list[str], typer.Argument(metavar="B.h5…", help="Bundles; - reads their paths from stdin, one on a line.")
+        list[str], typer.Argument(metavar="B.h5…", help="Bundles; - reads paths from stdin, one per line.")
     ],
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as errors.")] = False,
     select: Annotated[
-        list[str] | None, typer.Option(metavar="RZ-…", help="Report rules whose id begins so; may be repeated.")
+        list[str] | None, typer.Option(metavar="RZ-…", help="Report rules whose id begins with this; may be repeated.")
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option(metavar="RZ-…", help="Leave out rules whose id begins so; may be repeated.")
+        list[str] | None, typer.Option(metavar="RZ-…", help="Ignore rules whose id begins with this; may be repeated.")
     ] = None,
     trusted_key: TrustedKeys = None,
     trust_file: TrustFile = None,
     model: Annotated[
-        Path | None, typer.Option(metavar="MODEL", help="Your own model: hold the bundle against it as well.")
+        Path | None, typer.Option(metavar="MODEL", help="The sender's model: compare the bundle with it.")
     ] = None,
-    data: Annotated[str | None, typer.Option(metavar="DATA", help="Your own items, the same.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="DATA", help="The sender's items: likewise.")] = None,
     features: Features = None,
     allow_code: AllowCode = None,
     allow_pickle: AllowPickle = False,
-    format: Annotated[ReportFormat, typer.Option(help="What the report is written as.")] = ReportFormat.text,
+    format: Annotated[ReportFormat, typer.Option(help="Format of the report.")] = ReportFormat.text,
     json: Json = False,
 ) -> None:
-    """Check bundles' form, meaning and danger.
+    """Check bundles: their form, their content and their safety.
 
-    Exit code: 0 valid, 1 errors (or warnings with --strict), 2 unreadable, 3 unsupported version, 4 unsafe or no
-    bundle at all, 5 the process that looked at it had to be stopped. Of several files, the highest. With --json, one
-    file gives its report, several files or - give one document with all reports.
+    Exit code: 0 valid, 1 errors (or warnings with --strict), 2 unreadable, 3 unsupported version, 4 unsafe or not a
+    bundle, 5 the process that read the file crashed or was stopped. For several files, the highest code. With --json,
+    one file gives its report; several files or - give one document with all reports.
     """
     with exit_on_error():
         paths = _paths(bundles)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def verify(
     bundle: BundlePath, trusted_key: TrustedKeys = None, trust_file: TrustFile = None, json: Json = False
 ) -> None:
-    """Find out whether somebody you trust signed a bundle, as B.h5.sig.json beside it says.
+    """Verify that a key you trust signed a bundle; the signature is B.h5.sig.json beside it.
 
     Exit code: 0 signed by a trusted key, 1 refused, 2 unusable input.
     """

@@ -1,4 +1,4 @@
-"""What the examples share: Alice's bundle, Bob's digits, and how far apart the two end up."""
+"""Shared by the examples: Alice's bundle, Bob's digits, and the agreement of the two models."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from rosetta.metrics.distortion import unmapped_distortion
 
 
 class Setting(NamedTuple):
-    """What Bob has, and what only this comparison has: items of Alice's that nobody trained on."""
+    """Bob's data, and for the comparison only, items of Alice's that neither model was trained on."""
 
     bundle: rosetta.Bundle
     items: np.ndarray  # Bob's digits 5–9, float32 from 0 to 1, shape (n_items, 8, 8)
     epochs: int
     unseen: np.ndarray  # Alice's, shape (n_unseen, 8, 8)
-    latents: np.ndarray  # where she has them, shape (n_unseen, n_dims)
+    latents: np.ndarray  # her encoder's latents of them, shape (n_unseen, n_dims)
 
     def show(self, name: str, encode: Callable[[np.ndarray], np.ndarray]) -> None:
-        """Print the share of the variance of Alice's latents that an encoder misses: 0 is perfect, 2 unrelated."""
+        """Print the fraction of variance unexplained (fvu) of Alice's latents: 0 is perfect, 2 unrelated."""
         print(f"{name + ':':<17}{unmapped_distortion(self.latents, encode(self.unseen)):.3f}")
 
 
 def setting(purpose: str | None) -> Setting:
-    """Read the command line and make Alice's bundle unless one is given."""
+    """Parse the command line, and make Alice's bundle unless one is given."""
     parser = argparse.ArgumentParser(description=purpose)
-    parser.add_argument("--anchors", type=Path, help="a bundle of 8 × 8 digits; without one, it is made first")
-    parser.add_argument("--epochs", type=int, default=40, help="passes over the data, Alice's and Bob's")
+    parser.add_argument("--anchors", type=Path, help="a bundle of 8 × 8 digits [default: train a model and make one]")
+    parser.add_argument("--epochs", type=int, default=40, help="epochs of Alice's and of Bob's training")
     options = parser.parse_args()
     digits = load_digits()
     images = (digits.images / 16).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Anchors in a Lightning module: a callback, and nothing else changes."""
+"""Anchors in a Lightning module: add one callback."""
 
 import lightning
 import torch
@@ -10,7 +10,7 @@ from rosetta.lightning import AnchorCallback
 
 
 class VAE(lightning.LightningModule):
-    """A variational autoencoder as you have it; nothing in it knows of anchors."""
+    """An ordinary variational autoencoder, without code for anchors."""
 
     def __init__(self, n_dims: int) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class VAE(lightning.LightningModule):
         self.decoder = nn.Sequential(nn.Linear(n_dims, 128), nn.ReLU(), nn.Linear(128, 64), nn.Unflatten(1, (8, 8)))
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """Return posterior means: the callback finds this method by its name."""
+        """Return posterior means; the callback looks for this method by name."""
         return self.encoder(inputs)[:, : self.n_dims]
 
     def training_step(self, batch: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def main() -> None:
     for name, chosen in callbacks.items():
         lightning.seed_everything(0)
         models[name] = VAE(alice.latents.shape[1])
-        trainer = lightning.Trainer(max_epochs=alice.epochs, callbacks=chosen, **quiet)  # the one line
+        trainer = lightning.Trainer(max_epochs=alice.epochs, callbacks=chosen, **quiet)  # the only change
         trainer.fit(models[name], DataLoader(torch.from_numpy(alice.items), batch_size=64, shuffle=True))
     for name, model in models.items():
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Anchors in a training loop of your own: make the loss once, add it to yours."""
+"""Anchors in your own training loop: make the loss once, and add it to yours."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ import rosetta
 
 
 class VAE(nn.Module):
-    """A variational autoencoder as you have it; nothing in it knows of anchors."""
+    """An ordinary variational autoencoder, without code for anchors."""
 
     def __init__(self, n_dims: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class VAE(nn.Module):
 
 
 def train(items: Tensor, n_dims: int, epochs: int, bundle: rosetta.Bundle | None) -> VAE:
-    """Train Bob's model, anchored if there is a bundle."""
+    """Train Bob's model, anchored if a bundle is given."""
     torch.manual_seed(0)
     model = VAE(n_dims)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -40,7 +40,7 @@ def train(items: Tensor, n_dims: int, epochs: int, bundle: rosetta.Bundle | None
         for rows in torch.randperm(len(items)).split(64):
             loss = model.loss(items[rows])
             if anchors is not None:
-                loss = loss + anchors(model.encode)  # the one line
+                loss = loss + anchors(model.encode)  # the only change in the loop
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

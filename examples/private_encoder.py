@@ -1,4 +1,4 @@
-"""An encoder trained with differential privacy (DP-SGD, by Opacus), left as a run folder for `rosetta distill`."""
+"""Train an encoder with differential privacy (DP-SGD, by Opacus) and write a run folder for `rosetta distill`."""
 
 import argparse
 import math
@@ -27,11 +27,11 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(f"this example needs opacus ({error}). Install it with: pip install 'rosetta-points[privacy]'")
 
-CLIP = 1.0  # largest norm of an item's gradient; with Adam, any that clips all of them does the same
+CLIP = 1.0  # largest norm of an item's gradient; with Adam, any value that clips all gradients has the same effect
 
 
 class NegativeELBO(nn.Module):
-    """The loss of each item in nats, (n_items, …) to (n_items,), so that Opacus can clip the gradient of each."""
+    """The loss of each item in nats, (n_items, …) to (n_items,), so that Opacus can clip each item's gradient."""
 
     def __init__(self, model: VAE) -> None:
         super().__init__()
@@ -49,20 +49,20 @@ class NegativeELBO(nn.Module):
 
 
 def train(items: Tensor, config: RunConfig, *, noise: float | None) -> VAE:
-    """Train a VAE with Adam, all items in each step; privately if there is noise, in units of CLIP."""
-    told = config.settings
+    """Train a VAE with Adam, all items in each step; with differential privacy if noise (in units of CLIP) is given."""
+    settings = config.settings
     model = build_vae(config)
     loss: nn.Module = NegativeELBO(model)
-    torch.seed()  # from the system: who knows a seed can take the noise away again
-    optimizer = torch.optim.Adam(loss.parameters(), lr=told.lr)
+    torch.seed()  # from the system: anyone who knew the seed could subtract the noise
+    optimizer = torch.optim.Adam(loss.parameters(), lr=settings.lr)
     loader = DataLoader(TensorDataset(items), batch_size=len(items))
     if noise is not None:
-        # the gradient of every item is clipped, and noise added to their sum
+        # each item's gradient is clipped, and noise is added to the sum
         loss, optimizer, loader = PrivacyEngine().make_private(
             module=loss, optimizer=optimizer, data_loader=loader, noise_multiplier=noise, max_grad_norm=CLIP,
             poisson_sampling=False,
         )  # fmt: skip
-    for _ in range(told.epochs):
+    for _ in range(settings.epochs):
         for (batch,) in loader:
             optimizer.zero_grad()
             loss(batch).mean().backward()
@@ -71,18 +71,18 @@ def train(items: Tensor, config: RunConfig, *, noise: float | None) -> VAE:
 
 
 def noise_for(epsilon: float, delta: float, n_steps: int) -> float:
-    """Return the noise of each step, in units of CLIP, for the replacing of one item, as in the account of a bundle.
+    """Return the noise of each step, in units of CLIP, for the replacement of one item, as in a bundle's account.
 
-    Replacing an item moves the sum of clipped gradients by up to 2 CLIP, and each of the steps spends its share. This
-    holds where every step has all items; for random batches ask `opacus.accountants`, whose neighbours are other ones:
-    data sets of which one has an item more.
+    Replacing an item moves the sum of clipped gradients by up to 2 CLIP, and each step uses its share of the budget.
+    This is valid if every step uses all items. For random batches use `opacus.accountants`, which define neighbours
+    differently: data sets of which one has an item more.
     """
     return 2 * math.sqrt(n_steps) * noise_multiplier(epsilon, delta)
 
 
 @torch.no_grad()
 def measure(model: VAE, unseen: Tensor) -> FinalFigures:
-    """Return the means over items that no training saw."""
+    """Return means over items that the model was not trained on."""
     torch.manual_seed(0)
     reconstruction, kl = (float(each.mean()) for each in NegativeELBO(model).terms(unseen))
     return FinalFigures(elbo=-(reconstruction + kl), reconstruction=reconstruction, kl=kl)
@@ -110,41 +110,41 @@ def save(folder: Path, model: VAE, config: RunConfig, final: FinalFigures, data:
 
 
 def main() -> None:
-    """Train without and with privacy, print how well both do on held-out digits, and save the private one."""
+    """Train without and with privacy, print figures of both on held-out digits, and save the private model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("private-encoder"), help="the run folder to write")
-    parser.add_argument("--epsilon", type=float, default=8.0, help="privacy to spend")
-    parser.add_argument("--delta", type=float, default=1e-4, help="well below 1 / (number of items)")
-    parser.add_argument("--epochs", type=int, default=150, help="passes over the data: each spends")
-    told = parser.parse_args()
-    if told.output.exists():
-        parser.error(f"{told.output} exists already: choose another name with -o")
-    check_output(told.output, force=False)
+    parser.add_argument("--epsilon", type=float, default=8.0, help="epsilon")
+    parser.add_argument("--delta", type=float, default=1e-4, help="delta: well below 1 / (number of items)")
+    parser.add_argument("--epochs", type=int, default=150, help="epochs; each uses part of the budget")
+    options = parser.parse_args()
+    if options.output.exists():
+        parser.error(f"{options.output} exists already: choose another name with -o")
+    check_output(options.output, force=False)
     digits = load_digits()
     images = torch.from_numpy(digits.images[digits.target < 5] / 16).float()
     unseen, items = images[:180], images[180:]
-    # noise is added once a step and to every weight: few steps with all items in each, and a small network
+    # noise is added to every weight at every step, so use few steps with all items each, and a small network
     settings = TrainSettings(
-        latent_dim=4, hidden=(64,), epochs=told.epochs, batch_size=len(items), lr=1e-2, validation=0.2
+        latent_dim=4, hidden=(64,), epochs=options.epochs, batch_size=len(items), lr=1e-2, validation=0.2
     )
     config = RunConfig(input_shape=(8, 8), latent_dim=4, value_range=(0.0, 1.0), settings=settings)
-    needed = noise_for(told.epsilon, told.delta, told.epochs)
-    print("                 ELBO  reconstruction   (nats an item, held-out digits)")
+    needed = noise_for(options.epsilon, options.delta, options.epochs)
+    print("                 ELBO  reconstruction   (nats per item, held-out digits)")
     for name, noise in (("without privacy", None), ("with privacy", needed)):
         start = time.monotonic()
         model = train(items, config, noise=noise)
         final = measure(model, unseen)
         print(f"{name:<15}{final.elbo:>7.2f}{final.reconstruction:>10.2f}")
     print(
-        f"epsilon {told.epsilon:g}, delta {told.delta:g} for the replacing of one item: noise of {needed:.2f} per step"
+        f"epsilon {options.epsilon:g}, delta {options.delta:g} if one item is replaced: noise of {needed:.2f} per step"
     )
     data = DataSummary(n_items=len(images), n_validation=len(unseen), dtype="float32", shape=(8, 8))
-    save(told.output, model, config, final, data, time.monotonic() - start)
-    print(f"wrote {told.output}")
+    save(options.output, model, config, final, data, time.monotonic() - start)
+    print(f"wrote {options.output}")
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")  # of Opacus, at every start: its random numbers are not cryptographic
+    warnings.simplefilter("ignore")  # Opacus warns at every start that its random numbers are not cryptographic
     try:
         main()
     except RosettaError as error:

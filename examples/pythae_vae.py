@@ -1,4 +1,4 @@
-"""Anchors in a model of pythae's, trained by pythae: a subclass that adds them to the model's loss."""
+"""Anchors in a pythae model, trained by pythae: a subclass that adds them to the model's loss."""
 
 import sys
 from tempfile import TemporaryDirectory
@@ -16,20 +16,20 @@ try:
     from pythae.trainers import BaseTrainerConfig
 except ModuleNotFoundError as error:
     sys.exit(
-        f"this example needs pythae 0.1.2 ({error}). Install it beside Rosetta's own versions with: "
+        f"this example needs pythae 0.1.2 ({error}). Install it without changing Rosetta's dependencies: "
         "pip install --no-deps pythae==0.1.2 && pip install cloudpickle imageio scipy tqdm"
     )
 
 
 class AnchoredVAE(VAE):
-    """pythae's VAE, or in the same way any other model of its."""
+    """pythae's VAE; other pythae models work in the same way."""
 
     def __init__(self, config: VAEConfig, bundle: rosetta.Bundle) -> None:
         super().__init__(config)
         self.anchors = rosetta.AnchorLoss(bundle)
 
     def forward(self, inputs: Any, **kwargs: Any) -> ModelOutput:
-        """Add the anchors to the loss; `embedding` is the posterior mean, while pythae's `embed` samples."""
+        """Add the anchors to the loss; `embedding` is the posterior mean, whereas pythae's `embed` returns samples."""
         output = super().forward(inputs, **kwargs)
         output["loss"] = output.loss + self.anchors(lambda x: self.encoder(x).embedding)
         return output
