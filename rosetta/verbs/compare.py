@@ -79,7 +79,7 @@ def compare(
         except MetricError as error:
             if metrics is not None:
                 raise
-            reason = missing(metric, evidence) or str(error)
+            reason = (missing(metric, evidence) or str(error)).removeprefix(f"{metric.name} ")
             skipped.append(SkippedMetric(metric=metric.name, reason=reason))
     has_map = any(each.metric == "fvu_mapped" for each in values)
     return CompareReport(

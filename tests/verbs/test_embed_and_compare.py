@@ -140,6 +140,17 @@ def test_metrics_that_are_named_are_all_that_is_shown_with_the_same_figures():
         rosetta.compare(a, b[:, :2], metrics=["fvu"])
 
 
+def test_a_metric_that_is_not_defined_for_so_few_items_is_left_out_and_said_to_be():
+    a, b = np.random.default_rng(0).normal(size=(2, 6, 4))
+
+    report = rosetta.compare(a, b)
+
+    assert {each.metric: each.reason for each in report.skipped} == {
+        "knn_overlap": "looks at 10 neighbours of each item, so at least 12 are needed; there are 6",
+        "svcca": "keeps 4 and 3 directions, so at least 8 items are needed; there are 6",
+    }
+
+
 def test_latents_that_do_not_belong_together_are_refused(lab: Lab, tmp_path: Path):
     latents = np.random.default_rng(0).normal(size=(50, 4))
     np.save(tmp_path / "a.npy", latents)
