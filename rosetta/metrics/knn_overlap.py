@@ -31,7 +31,8 @@ def knn_overlap(a: Floats, b: Floats) -> Doubles:
     1 if all neighbourhoods are the same, which no rotation, scale or shift changes; k/(n − 1) on average if the
     pairing is random. Neighbours are those by Euclidean distance, the item itself left out. Where several items tie
     for the last places, each has an equal part of these, so that the overlap is the one to expect if ties were broken
-    at random; equal latents therefore lower it.
+    at random; equal latents therefore lower it. It falls as items are added, since neighbourhoods get smaller: compare
+    values of equally many items.
 
     Parameters
     ----------
