@@ -19,6 +19,7 @@ from . import (
     export,
     inspect,
     keygen,
+    metrics,
     migrate,
     objectives,
     plant,
@@ -75,6 +76,7 @@ app.command("embed")(embed.embed)
 app.command("export")(export.export)
 app.command("check")(check.check)
 app.command("compare")(compare.compare)
+app.command("metrics")(metrics.metrics)
 app.add_typer(study.app, name="study")
 app.command("keygen")(keygen.keygen)
 app.command("sign")(sign.sign)

@@ -182,11 +182,11 @@ def _table(found: DisclosureAudit) -> None:
         )
         for each in found.origins
     ]
-    header = ("origin", "points", "copies", "near", "nearest", "median", "rare", "members", "demixed", "verdict")
+    header = ("origin", "points", "copies", "near", "DCR", "median DCR", "rare", "members", "demixed", "verdict")
     table(header, rows)
     typer.echo(
-        f"{found.n_items:,} items; distances to the nearest item in typical distances, of an item to its nearest other "
-        f"one ({found.typical_distance:.4g})"
+        f"{found.n_items:,} items. DCR: normalised distance to closest record, from a point to its nearest item, over "
+        f"the median distance of an item to its nearest other one ({found.typical_distance:.4g})"
     )
     typer.echo(f"each item has {found.numbers_an_item or 0:,} numbers: {found.items_a_number or 0:.3g} items a number")
 

@@ -32,7 +32,9 @@ def check(
     bundle: BundlePath,
     threshold: Annotated[
         float,
-        typer.Option(help="Largest fvu that counts as aligned, at the upper end of its 95 % interval."),
+        typer.Option(
+            help="Largest fraction of variance unexplained (fvu) that counts as aligned, at its interval's upper end."
+        ),
     ] = 0.5,
     require_signature: RequireSignature = False,
     trusted_key: TrustedKeys = None,
@@ -63,13 +65,13 @@ def check(
 
 
 def _show(report: CheckReport) -> None:
-    missed = report.unexplained_variance
+    missed = report.fvu
     spread = "" if report.spread is None else f"; they span {report.spread:.0%} of the variance of the sender's latents"
     rows = [
         ("verdict", f"{report.verdict.upper()}: {report.reason}"),
         ("check pairs", f"{report.n_checks} {'/'.join(report.origins)}, never trained on{spread}"),
         *((f"  {each.origin}", _of_origin(each)) for each in report.by_origin),
-        ("unexplained variance", f"{missed.value:.4f} (95 %: {missed.low:.4f} to {missed.high:.4f}; best is 0)"),
+        ("variance unexplained", f"fvu {missed.value:.4f} (95 %: {missed.low:.4f} to {missed.high:.4f}; best is 0)"),
         ("permuted pairing", f"{report.null:.2f} on average (p = {report.p_value:.4f})"),
         ("error", f"{report.rms_over_sd:.3f} of the space's standard deviation"),
         ("retrieval", f"{report.retrieval_top1:.0%} of check pairs are nearest to their own stored latent"),
@@ -79,4 +81,4 @@ def _show(report: CheckReport) -> None:
 
 def _of_origin(each: OriginAgreement) -> str:
     real = "; they are real items" if each.origin == "observed" else ""
-    return f"unexplained variance {each.unexplained_variance:.4f} of {each.n_checks} check pairs{real}"
+    return f"fvu {each.fvu:.4f} of {each.n_checks} check pairs{real}"

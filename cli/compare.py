@@ -12,7 +12,11 @@ from .options import AllowCode, AllowPickle, Device, DeviceOption, Features, Jso
 from .render import emit, facts, note, row_progress, table
 
 if TYPE_CHECKING:
+    from rosetta.schemas.metrics import MetricValue
     from rosetta.schemas.reports import CompareReport
+
+
+CEILING = 5  # the column that latents from files leave empty
 
 
 @takes_source
@@ -23,6 +27,12 @@ def compare(
     ],
     b: Annotated[str, typer.Argument(metavar="B", help="What is compared with it, likewise.")],
     data: Annotated[str | None, typer.Option(metavar="DATA", help="Items to embed with both models.")] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", show_default="all", help="Metrics to show, such as fvu,cka: see rosetta metrics."
+        ),
+    ] = None,
     features: Features = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
@@ -31,45 +41,61 @@ def compare(
     preprocess: Preprocess = None,
     json: Json = False,
 ) -> None:
-    """Say how far B's latents are from A's, on the same items."""
+    """Compare two sets of latents of the same items."""
     with exit_on_error():
         from rosetta.verbs.compare import compare as run
 
         with row_progress("comparing"):
             report = run(
                 a, b, data=data, features=features, preprocess=preprocess, seed=seed, device=device.value,
-                allow_code=allow_code, allow_pickle=allow_pickle,
+                metrics=None if metrics is None else metrics.split(","), allow_code=allow_code,
+                allow_pickle=allow_pickle,
             )  # fmt: skip
         emit(report, as_json=json, text=lambda: _show(report))
-        if report.n_items < 2 * len(report.linear_map.singular_values):
+        fitted = report.linear_map
+        if fitted is not None and report.n_items < 2 * len(fitted.singular_values):
             note(f"a linear map can fit {report.n_items} items whatever they are: compare on more")
 
 
 def _show(report: CompareReport) -> None:
-    null, spectrum = report.null, report.linear_map
-    interval = report.unmapped_interval
-    table(
-        ("", "value", "rows permuted", "best"),
-        [
-            (
-                "distortion, unmapped",
-                _number(report.unmapped_distortion),
-                _number(null.unmapped_distortion),
-                "0",
-            ),
-            ("distortion after a linear map", _number(report.distortion), _number(null.distortion), "0"),
-            ("linear CKA", _number(report.cka), _number(null.cka), "1"),
-            ("Procrustes similarity", _number(report.procrustes), _number(null.procrustes), "1"),
-        ],
-    )
+    lines = [("", "metric", "value", "95 % interval", "rows permuted", "posterior draw", "better")]
+    lines += [_row(each) for each in report.metrics]
+    shown = [
+        i for i in range(len(lines[0])) if i != CEILING or any(each.ceiling is not None for each in report.metrics)
+    ]
+    header, *rows = ([line[i] for i in shown] for line in lines)
+    table(header, rows)
     typer.echo()
-    facts([
-        ("items", f"{report.n_items:,}"),
-        ("unmapped, 95 % interval", f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else "–"),
-        ("log of the mapped distortion", _number(report.log_distortion)),
-        ("linear map", f"effective rank {spectrum.effective_rank:.2f}, offset {spectrum.offset_norm:.3f}, "
-                       f"distance from identity {_number(spectrum.distance_from_identity)}"),
-    ])  # fmt: skip
+    more = [("items", f"{report.n_items:,}")]
+    more += [
+        ("", f"{each.metric}: a random sample of {each.n_items:,}")
+        for each in report.metrics
+        if each.n_items < report.n_items
+    ]
+    if report.linear_map is not None:
+        spectrum = report.linear_map
+        apart = _number(spectrum.distance_from_identity)
+        more.append((
+            "linear map",
+            f"effective rank {spectrum.effective_rank:.2f}, offset {spectrum.offset_norm:.3f}, "
+            f"distance from identity {apart}",
+        ))  # fmt: skip
+    more += [("not shown", f"{each.metric}: {each.reason}") for each in report.skipped]
+    facts(more)
+
+
+def _row(each: MetricValue) -> tuple[str, str, str, str, str, str, str]:
+    interval = "–" if each.interval is None else f"{each.interval[0]:.4f} to {each.interval[1]:.4f}"
+    return (
+        each.label, each.metric, _number(each.value), interval, _number(each.null), _number(each.ceiling),
+        _better(each),
+    )  # fmt: skip
+
+
+def _better(each: MetricValue) -> str:
+    """Return which values are better, and the best there can be."""
+    best = {"lower": each.range[0], "higher": each.range[1], "neither": None}[each.direction]
+    return each.direction if best is None else f"{each.direction}, best {best:g}"
 
 
 def _number(value: float | None) -> str:

@@ -221,8 +221,8 @@ def _audit(found: dict[str, JsonValue]) -> list[Line]:
 
 def _copies(found: OriginAudit) -> str:
     return (
-        f"{found.n_copies + found.n_near_copies:,} copies or near copies among {found.n_points:,} points, the nearest "
-        f"at {found.nearest_ratio_min:.2g} typical distances from an item"
+        f"{found.n_copies + found.n_near_copies:,} copies or near copies among {found.n_points:,} points; smallest "
+        f"normalised distance to closest record (DCR) {found.nearest_ratio_min:.2g}"
     )
 
 

@@ -132,7 +132,7 @@ def _summarise(folder: Path, seed: int, force: bool, started: float) -> DemoRepo
         row, bobs = _measure(folder, run, name, bundle, reference, latents, bob["held_out"], seed)
         anchors = Bundle.open(folder / bundle).anchor_latents if bundle else None
         rows.append(row)
-        panels.append(Panel(name, f"disagreement with Alice: {row.disagreement:.3f}", latents, alice["held_out_labels"],
+        panels.append(Panel(name, f"fraction of variance unexplained: {row.fvu:.3f}", latents, alice["held_out_labels"],
                             others=bobs, anchors=anchors))  # fmt: skip
     picture = folder / "spaces.png"
     latent_spaces(
@@ -140,7 +140,7 @@ def _summarise(folder: Path, seed: int, force: bool, started: float) -> DemoRepo
         legend="Alice's digits   (grey: Bob's 5–9; crosses: anchors)",
         force=force,
     )  # fmt: skip
-    without, observed, decoded = (row.disagreement for row in rows)
+    without, observed, decoded = (row.fvu for row in rows)
     return DemoReport(
         folder=str(folder),
         rows=tuple(rows),
@@ -165,7 +165,7 @@ def _measure(
     from rosetta.schemas.reports import DemoRow
 
     from rosetta.bundle import Bundle
-    from rosetta.metrics.distortion import unmapped_distortion
+    from rosetta.metrics.fvu import fvu
     from rosetta.models.checkpoint import load_run
     from rosetta.models.vae import decode_array, encode_array
     from rosetta.verbs.check import check
@@ -178,10 +178,10 @@ def _measure(
         model=name,
         run=str(folder / run),
         n_anchors=int(Bundle.open(folder / bundle).is_anchor.sum()) if bundle else 0,
-        disagreement=unmapped_distortion(reference, latents),
+        fvu=fvu(reference, latents),
         reconstruction=float(squared.mean()),
         verdict=report.verdict,
-        unexplained_variance=report.unexplained_variance.value,
+        checks_fvu=report.fvu.value,
     )
     return row, bobs
 
@@ -189,13 +189,13 @@ def _measure(
 def _show(report: DemoReport) -> None:
     _say("What came of it")
     table(
-        ("", "disagreement¹", "reconstruction²", "rosetta check"),
-        [(r.model, f"{r.disagreement:.3f}", f"{r.reconstruction:.3f}", r.verdict or "–") for r in report.rows],
+        ("", "fvu¹", "reconstruction²", "rosetta check"),
+        [(r.model, f"{r.fvu:.3f}", f"{r.reconstruction:.3f}", r.verdict or "–") for r in report.rows],
     )
     typer.echo(
-        "¹ share of the variance of Alice's latents of her held-out digits that Bob's encoder misses, no map fitted\n"
+        "¹ fraction of variance unexplained: of Alice's latents of her held-out digits by Bob's encoder, with no map\n"
         "² squared error of Bob's held-out digits, summed over the 64 pixels\n"
-        f"\n64 observed points cut the disagreement {report.observed_improvement:.0f}-fold, 1,024 decoded points "
+        f"\n64 observed points cut the fvu {report.observed_improvement:.0f}-fold, 1,024 decoded points "
         f"{report.decoded_improvement:.0f}-fold,\nand not one of Alice's digits is in the decoded bundle.\n"
         f"\nPicture: {report.picture}    Everything: {report.folder}/    ({report.elapsed_s:.0f} s)"
     )

@@ -56,7 +56,7 @@ def show(report: DistillReport) -> None:
     facts(lines)
     typer.echo("\nWhat the points reveal:")
     table(
-        ("", "points", "copies", "near copies", "nearest item¹", "verdict"),
+        ("", "points", "copies", "near copies", "DCR¹", "verdict"),
         [
             (
                 each.origin, f"{each.n_points:,}", f"{each.n_copies:,}", f"{each.n_near_copies:,}",
@@ -66,7 +66,8 @@ def show(report: DistillReport) -> None:
         ],
     )  # fmt: skip
     typer.echo(
-        "¹ the smallest distance of a point to an item, in the median distance of an item to its nearest other one"
+        "¹ normalised distance to closest record, the smallest: from a point to its nearest item, over the median "
+        "distance\n  of an item to its nearest other one; 0 is a copy"
     )
     if report.privacy:
         typer.echo(report.privacy[0].statement)

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 import rosetta
-from rosetta.metrics.distortion import unmapped_distortion
+from rosetta.metrics.fvu import fvu
 
 
 class Setting(NamedTuple):
@@ -26,7 +26,7 @@ class Setting(NamedTuple):
 
     def show(self, name: str, encode: Callable[[np.ndarray], np.ndarray]) -> None:
         """Print the fraction of variance unexplained (fvu) of Alice's latents: 0 is perfect, 2 unrelated."""
-        print(f"{name + ':':<17}{unmapped_distortion(self.latents, encode(self.unseen)):.3f}")
+        print(f"{name + ':':<17}{fvu(self.latents, encode(self.unseen)):.3f}")
 
 
 def setting(purpose: str | None) -> Setting:

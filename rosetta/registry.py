@@ -53,7 +53,8 @@ class Registry(Generic[T]):
     def get(self, name: str) -> T:
         """Return the plug-in called `name`, or raise UsageError with the nearest known names."""
         if name not in self:
-            near = difflib.get_close_matches(name, self._known, n=1)
+            beginning = [each for each in sorted(self._known) if name and each.startswith(name)]
+            near = difflib.get_close_matches(name, self._known, n=1) or beginning
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UsageError(f"no {self.kind} called {name!r}.{hint} Known: {', '.join(sorted(self))}.")
         return self._known[name]

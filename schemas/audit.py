@@ -20,10 +20,11 @@ Knows = Literal[
 class OriginAudit(Record):
     """The points of one origin, held against the private items.
 
-    Distances are Euclidean, between inputs. `nearest_ratio_*` are from a point to its nearest private item, in units of
-    the typical distance: the median distance of a private item to its nearest other one. A copy is an item, number for
-    number or within 2 % of the typical distance, as rounding leaves it; a near copy is no copy, and closer to an item
-    than half that item's own distance to its nearest other one. A rare item is one of the 5 % that are farthest from
+    Distances are Euclidean, between inputs. `nearest_ratio_*` are normalised distances to closest record
+    (DCR): from a point to its nearest private item, in units of the typical distance, which is the median distance of
+    a private item to its nearest other one. A copy is an item, number for number or within 2 % of the typical
+    distance, as rounding leaves it; a near copy is no copy, and closer to an item than half that item's own distance
+    to its nearest other one. A rare item is one of the 5 % that are farthest from
     all others; it is exposed if a point is a copy or near copy of it. `members` is the smallest number of items behind
     one point, where points are made of few. `demixed` is the share of the points tried, copies left out, that could be
     written as a mixture of at most eight private items, with a rest below 2 % of the typical distance or what rounding

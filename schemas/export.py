@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rosetta.schemas import audit, objectives, policy, program, reports, run, signature, study, tre, validation
+from rosetta.schemas import audit, metrics, objectives, policy, program, reports, run, signature, study, tre, validation
 from rosetta.schemas.manifest import Manifest
 from rosetta.schemas.record import Record
 
@@ -38,6 +38,7 @@ DOCUMENTS: dict[str, type[Record]] = {
     "export": program.ExportReport,
     "check": reports.CheckReport,
     "compare": reports.CompareReport,
+    "metrics": metrics.MetricCatalogue,
     "keygen": signature.KeygenReport,
     "sign": signature.SignReport,
     "verify": signature.VerifyReport,

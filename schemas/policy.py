@@ -15,7 +15,7 @@ class Policy(Record):
     schema_version: Literal["1.0"] = "1.0"
     origins: Annotated[tuple[OriginName, ...], Field(strict=False, min_length=1)] | None = None  # those allowed
     min_members: Positive | None = None  # items behind a point that is made of items
-    min_nearest_ratio: NonNegative | None = None  # of any point to any item, in typical distances
+    min_nearest_ratio: NonNegative | None = None  # smallest normalised distance to closest record (DCR)
     max_membership_advantage: Share | None = None  # upper end of the interval of every membership test
     max_auc: Annotated[float, Field(ge=0.5, le=1)] | None = None  # of the worst attack, lower end of its interval
     max_caught_at_1_percent: Share | None = None  # members found at 1 % false positives by the worst attack

@@ -7,6 +7,7 @@ from typing import Literal
 from rosetta.schemas.audit import DisclosureAudit, PrivacyAccount
 from rosetta.schemas.distill import Growth, OriginCount, PointFigures, StratumCount
 from rosetta.schemas.manifest import Coverage, Manifest, OriginName
+from rosetta.schemas.metrics import MetricValue, SkippedMetric
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Share, Text
 from rosetta.schemas.run import AnchorSource, FinalFigures, RunSet
 from rosetta.schemas.signature import SignedBy
@@ -69,21 +70,21 @@ class Interval(Record):
 
 
 class OriginAgreement(Record):
-    """The unexplained variance of the check pairs of one origin, as a share of their own variance."""
+    """The fraction of variance unexplained (`fvu`) of the check pairs of one origin, relative to their own variance."""
 
     origin: OriginName
     n_checks: Positive
-    unexplained_variance: NonNegative
+    fvu: NonNegative
 
 
 class CheckReport(Record):
     """`rosetta check`.
 
-    `unexplained_variance` is the share of the check latents' variance that the model misses, with no map
-    fitted: 0 is perfect, 1 is as far as answering with the mean, more is worse. `null` is its mean when the pairing is
-    permuted; `p_value` the share of permutations that do at least as well as the true pairing. `origins` are
-    those of the check pairs; where there are several, `by_origin` has each with at least eight of them, observed items
-    first. `spread` is the check latents' variance as a share of the variance of all the
+    `fvu` is the fraction of variance unexplained: the share of the check latents' variance that the model misses, with
+    no map fitted: 0 is perfect, 1 is as far as answering with the mean, more is worse. `null` is its mean when the
+    pairing is permuted; `p_value` the share of permutations that do at least as well as the true pairing. `origins`
+    are those of the check pairs; where there are several, `by_origin` has each with at least eight of them, observed
+    items first. `spread` is the check latents' variance as a share of the variance of all the
     sender's latents (null where the bundle does not tell it). `signed_by` are the trusted keys whose signature was
     checked, none unless one was required.
     """
@@ -94,7 +95,7 @@ class CheckReport(Record):
     origins: tuple[OriginName, ...]
     by_origin: tuple[OriginAgreement, ...] = ()
     spread: NonNegative | None
-    unexplained_variance: Interval
+    fvu: Interval
     null: NonNegative
     p_value: Share
     threshold: NonNegative
@@ -105,7 +106,7 @@ class CheckReport(Record):
 
 
 class LinearMap(Record):
-    """The least-squares map z¹ ≈ A z² + b behind the distortion (R-VAE paper, appendices I and J).
+    """The least-squares map z¹ ≈ A z² + b behind `fvu_mapped` (R-VAE paper, appendices I and J).
 
     `singular_values` are the spectrum of P in the polar decomposition A = U P; `effective_rank` is the
     exponential of the entropy of the normalised spectrum; `distance_from_identity` is
@@ -118,31 +119,24 @@ class LinearMap(Record):
     offset_norm: NonNegative
 
 
-class CompareNull(Record):
-    """The same figures with the pairing of rows permuted, mean over permutations."""
-
-    unmapped_distortion: NonNegative | None
-    distortion: NonNegative
-    cka: float
-    procrustes: float
-
-
 class CompareReport(Record):
     """`rosetta compare`: how far B's latents are from A's, the reference.
 
-    0 is best for distortions, 1 for CKA and Procrustes. Unmapped figures are null where the two have
-    different numbers of dimensions.
+    `metrics` has a value for each metric of the catalogue whose needs are met, or for those that were asked for;
+    `skipped` the others, with what they lack. `linear_map` is null where `fvu_mapped` is not among the metrics.
     """
 
     n_items: Positive
-    unmapped_distortion: NonNegative | None
-    unmapped_interval: tuple[NonNegative, NonNegative] | None
-    distortion: NonNegative
-    log_distortion: float | None
-    cka: float
-    procrustes: float
-    linear_map: LinearMap
-    null: CompareNull
+    metrics: tuple[MetricValue, ...]
+    skipped: tuple[SkippedMetric, ...]
+    linear_map: LinearMap | None
+
+    def __getitem__(self, name: str) -> MetricValue:
+        """Return the value of the metric of this name; KeyError if it was not measured."""
+        for each in self.metrics:
+            if each.metric == name:
+                return each
+        raise KeyError(name)
 
 
 class MigrateReport(Record):
@@ -208,10 +202,10 @@ class DemoRow(Record):
     model: str
     run: str
     n_anchors: Count
-    disagreement: NonNegative
+    fvu: NonNegative  # of Bob's latents of Alice's held-out digits
     reconstruction: NonNegative
     verdict: str | None
-    unexplained_variance: NonNegative | None
+    checks_fvu: NonNegative | None  # of the check pairs
 
 
 class DemoReport(Record):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from rosetta.schemas.audit import DisclosureAudit, Verdict
 from rosetta.schemas.manifest import OriginName
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Shape, Text
@@ -74,16 +74,16 @@ class BundleFigures(Record):
 class CellResult(Record):
     """`cells/NAME.json`: what was measured of the receivers, one value for each.
 
-    `unmapped` and `mapped` are the shares of the variance of the sender's held-out latents that a receiver's encoder
-    misses, as they are and after a linear map. Reconstructions are squared errors an item, summed over its numbers,
-    of held-out items: the receiver's own, and the sender's. `anchor_rms` is in the unit of the tolerance.
+    `fvu` and `fvu_mapped` are the fractions of the variance of the sender's held-out latents that a receiver's encoder
+    leaves unexplained, as they are and after a linear map. Reconstructions are squared errors an item, summed over its
+    numbers, of held-out items: the receiver's own, and the sender's. `anchor_rms` is in the unit of the tolerance.
     """
 
     schema_version: Literal["1.0"] = "1.0"
     cell: StudyCell
     impossible: Text | None = None  # why there are no such points, or no such training
-    unmapped: tuple[NonNegative, ...] = ()
-    mapped: tuple[NonNegative, ...] = ()
+    fvu: tuple[NonNegative, ...] = Field((), validation_alias=AliasChoices("fvu", "unmapped"))  # as earlier files say
+    fvu_mapped: tuple[NonNegative, ...] = Field((), validation_alias=AliasChoices("fvu_mapped", "mapped"))
     reconstruction: tuple[NonNegative, ...] = ()
     sender_reconstruction: tuple[NonNegative, ...] = ()
     anchor_rms: tuple[NonNegative, ...] = ()
@@ -112,8 +112,8 @@ class StudyRow(Record):
     cell: StudyCell
     n_replicates: Count
     impossible: Text | None = None
-    unmapped: Over | None = None
-    mapped: Over | None = None
+    fvu: Over | None = None
+    fvu_mapped: Over | None = None
     reconstruction: Over | None = None
     change: float | None = None
     sender_reconstruction: Over | None = None

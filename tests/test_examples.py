@@ -45,7 +45,7 @@ def _improvement(result: subprocess.CompletedProcess[str]) -> float:
         pytest.param("pythae_vae", marks=pytest.mark.slow),
     ],
 )
-def test_anchors_make_the_disagreement_at_least_five_times_smaller(name: str):
+def test_anchors_make_the_fvu_at_least_five_times_smaller(name: str):
     assert _improvement(_run(name, "--epochs", "25")) >= 5
 
 

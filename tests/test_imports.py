@@ -141,6 +141,7 @@ def test_only_sources_bundle_checkpoints_files_and_the_command_line_touch_the_di
         ("import rosetta.bundle, rosetta.rules; rosetta.rules.catalogue()", ("torch", "sklearn")),
         ("import rosetta.schemas.export; rosetta.schemas.export.documents()", ("torch", "h5py", "numpy")),
         ("import rosetta.cli.app", ("torch", "sklearn", "h5py", "numpy", "pydantic")),
+        ("from rosetta.verbs.metrics import metrics; metrics()", ("torch", "sklearn", "h5py")),
         ("from rosetta.verbs import validate, inspect", ("torch", "sklearn", "securesystemslib", "cryptography")),
         ("from rosetta.verbs import sign, verify", ("torch", "sklearn", "securesystemslib", "cryptography")),
     ],

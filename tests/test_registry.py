@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rosetta.errors import UsageError
 from rosetta.selection import selectors
 
 
@@ -16,6 +17,17 @@ def test_a_name_is_taken_once():
 
     with pytest.raises(ValueError, match="a selector called 'kmeans' already"):
         add(selectors.get("kmeans"))
+
+
+@pytest.mark.parametrize(("name", "near"), [("kmaens", "kmeans"), ("mini", "minibatch-kmeans")])
+def test_an_unknown_name_has_the_nearest_or_one_that_begins_so_as_a_suggestion(name: str, near: str):
+    with pytest.raises(UsageError, match=f"no selector called '{name}'. Did you mean '{near}'"):
+        selectors.get(name)
+
+
+def test_an_empty_name_has_no_suggestion():
+    with pytest.raises(UsageError, match="no selector called ''. Known"):
+        selectors.get("")
 
 
 def test_another_distribution_adds_a_plug_in_by_entry_point(tmp_path: Path):

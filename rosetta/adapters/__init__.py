@@ -89,6 +89,9 @@ class Adapted:
         Of our own models: how many items a policy left out of the training.
     training : Training, optional
         How it was trained, of our own models.
+    layers : callable or str
+        Preprocessed inputs and names of layers to their activations, as `activations` returns them; or why there are
+        none.
     """
 
     kind: str
@@ -106,6 +109,32 @@ class Adapted:
     notes: tuple[str, ...] = ()
     n_left_out: int | None = None
     training: Training | None = None
+    layers: Callable[[Array, Sequence[str]], dict[str, Floats]] | str = "nothing is known of its layers"
+
+    def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Floats]:
+        """Return what layers of the network give for preprocessed inputs, in evaluation mode.
+
+        Parameters
+        ----------
+        inputs : float array, shape (n_items, …)
+            Preprocessed items, at least one.
+        layers : sequence of str
+            Names of submodules, as `torch.nn.Module.named_modules` has them, such as ``"encoder.1"``.
+
+        Returns
+        -------
+        dict of str to float32 array, shape (n_items, …)
+            By name, in the order asked for: the first output of a layer with several, and the last call of a layer
+            that is called more than once.
+
+        Raises
+        ------
+        ModelError
+            If the model has no such layer, with the nearest name, or its layers cannot be reached, with the reason.
+        """
+        if isinstance(self.layers, str):
+            raise ModelError(f"{self.kind} gives no activations: {self.layers}")
+        return self.layers(inputs, layers)
 
 
 class Adapter(NamedTuple):

@@ -15,6 +15,7 @@ from torch import nn
 
 from rosetta.adapters import Adapted, Adapter, Loading, adapters
 from rosetta.adapters.archive import read_program_file, sha256
+from rosetta.adapters.layers import layers_of
 from rosetta.adapters.outputs import Outputs, named
 from rosetta.adapters.program import DecoderProgram, Program, as_decoder, as_model
 from rosetta.adapters.weights import floats_of, weights_sha256
@@ -49,14 +50,16 @@ def load_program(name: str, loading: Loading) -> Program:
     kind = f"the code {name}"
     notes = (f"this ran the code of {module_name}",)
     if isinstance(found, nn.Module):
+        run = _module_runner(found, kind, loading.device)
         return Program(
             kind=kind,
-            run=_module_runner(found, kind, loading.device),
+            run=run,
             architecture=type(found).__name__,
             framework="torch",
             n_parameters=sum(parameter.numel() for parameter in found.parameters()),
             sha256=weights_sha256(found),
             notes=notes,
+            layers=layers_of(found, run, kind=kind),
         )
     return Program(
         kind=kind,
@@ -66,6 +69,7 @@ def load_program(name: str, loading: Loading) -> Program:
         n_parameters=0,
         sha256=_source_sha256(found, module_name),
         notes=notes,
+        layers="it is a function, which has no layers: name the torch.nn.Module that it calls",
     )
 
 

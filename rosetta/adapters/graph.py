@@ -33,6 +33,7 @@ _OPERATOR = re.compile(
 _SYMBOL = re.compile(r"Symbol\('\w+'", re.ASCII)  # what may be quoted in an expression: a name
 _EXPRESSION = re.compile(r"[\w\s+\-*/%(),<>=!&|~.]{0,4000}", re.ASCII)
 _LOWER_CALL = re.compile(r"\b[a-z_]\w*\s*\(|__|\.\s*[A-Za-z_]", re.ASCII)  # a builtin, or an attribute
+_PATH = re.compile(r"[\w.]{0,1000}", re.ASCII)
 _NAME = re.compile(r"\w*", re.ASCII)
 _PLAIN = re.compile(r"[\w.,:<>/\-+= \[\]]{0,1000}", re.ASCII)
 _TREES = ("in_spec", "out_spec")
@@ -101,17 +102,32 @@ def _checked_graph(data: bytes) -> bytes:
 def _check(value: Any, key: str) -> None:
     """Go through the graph; drop what nothing needs, and refuse what could be more than an operator on numbers."""
     if isinstance(value, dict):
-        if "metadata" in value:
-            value["metadata"] = {}  # where the code was that the nodes come from
+        paths = _module_paths(value.pop("metadata", None))  # the rest says where the code was that the nodes come from
         for name, each in value.items():
             if not _PLAIN.fullmatch(name):
                 raise _refusal(f"its graph holds the name {name[:80]!r}")
             _check(each, name)
+        if paths is not None:
+            value["metadata"] = paths
     elif isinstance(value, list):
         for each in value:
             _check(each, key)
     elif isinstance(value, str):
         _check_text(value, key)
+
+
+def _module_paths(metadata: Any) -> dict[str, str] | None:
+    """Return the names of the modules that a node was in, the outermost first, written anew; None if nothing is there.
+
+    torch.export reads them as ``key,path,type``, and looks nothing up.
+    """
+    if metadata is None:
+        return None
+    stack = metadata.get("nn_module_stack") if isinstance(metadata, dict) else None
+    entries = [each.split(",") for each in stack.split(";")] if isinstance(stack, str) else []
+    paths = [entry[1] for entry in entries if len(entry) > 1 and _PATH.fullmatch(entry[1])]
+    written = ";".join(f"{number},{path},torch.nn.Module" for number, path in enumerate(paths))
+    return {"nn_module_stack": written} if written else {}
 
 
 def _check_text(text: str, key: str) -> None:

@@ -66,6 +66,8 @@ def load_program(path: Path) -> Program:
         item_shape=tuple(item) if all(isinstance(size, int) for size in item) else None,
         n_rows=first if isinstance(first, int) else None,
         document=document,
+        layers="onnxruntime runs the graph as a whole, and an ONNX graph has no modules: "
+        "export the model with torch.export, as .pt2",
     )
 
 

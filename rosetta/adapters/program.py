@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,8 @@ class Program:
         What Rosetta wrote into it.
     notes : tuple of str
         What the user should know.
+    layers : callable or str
+        As of `Adapted`.
     """
 
     kind: str
@@ -57,6 +59,7 @@ class Program:
     n_rows: int | None = None
     document: ProgramRecord | None = None
     notes: tuple[str, ...] = field(default=())
+    layers: Callable[[Array, Sequence[str]], dict[str, Floats]] | str = "nothing is known of its layers"
 
 
 def as_model(program: Program, loading: Loading) -> Adapted:
@@ -96,6 +99,7 @@ def as_model(program: Program, loading: Loading) -> Adapted:
         decode=None if loading.decoder is None else _matching_decoder(loading.decoder, loading, document),
         input_shape=program.item_shape if document is None else document.input_shape,
         notes=program.notes + note_of(program.gives or ("",), loading.spread, program.kind),
+        layers=program.layers,
         **_known(document),
     )
 

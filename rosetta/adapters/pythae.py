@@ -15,6 +15,7 @@ import torch
 from rosetta.adapters import Adapted, Adapter, Loading, adapters
 from rosetta.adapters.archive import read_program_file
 from rosetta.adapters.blocks import in_blocks
+from rosetta.adapters.layers import layers_of
 from rosetta.adapters.outputs import decoded, named
 from rosetta.adapters.weights import weights_sha256
 from rosetta.arrays import Array, Floats
@@ -84,6 +85,7 @@ def load_model(folder: Path, loading: Loading) -> Adapted:
         decode=lambda latents: in_blocks(decode_block, latents, kind=kind)[0],
         input_shape=None if model.input_dim is None else tuple(model.input_dim),
         notes=_notes(name, fields, has_spread=has_spread),
+        layers=layers_of(model, encode_block, kind=kind),
     )
 
 

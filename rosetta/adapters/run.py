@@ -9,6 +9,7 @@ import numpy as np
 
 from rosetta import preprocessing
 from rosetta.adapters import Adapted, Adapter, Loading, SpaceOf, Training, adapters
+from rosetta.adapters.layers import layers_of
 from rosetta.arrays import Array, Floats
 from rosetta.files import RUN_MARK, RUNS_MARK
 from rosetta.models.checkpoint import Checkpoint, load_run
@@ -52,6 +53,7 @@ def adapt_run(checkpoint: Checkpoint, loading: Loading) -> Adapted:
         ),
         n_left_out=record.data.n_excluded,
         training=Training(config, record),
+        layers=layers_of(model, lambda block: decode(encode(block)[0]), kind="the run"),
     )
 
 

@@ -17,6 +17,7 @@ import torch
 from rosetta.adapters import Adapted, Adapter, Loading, adapters
 from rosetta.adapters.archive import read_program_file
 from rosetta.adapters.blocks import in_blocks
+from rosetta.adapters.layers import layers_of
 from rosetta.adapters.weights import weights_sha256
 from rosetta.arrays import Array, Floats
 from rosetta.errors import MissingExtraError, ModelError, RosettaError
@@ -96,6 +97,7 @@ def load_model(folder: Path, loading: Loading) -> Adapted:
         steps=(),
         feature_names=genes,
         notes=(f"{kind} takes raw counts: it takes their logarithm itself",),
+        layers=layers_of(module, encode_block, kind=kind),
     )
 
 

@@ -13,6 +13,7 @@ from rosetta.adapters import Adapted, Adapter, Loading, adapters
 from rosetta.adapters.archive import entries, packed, read_program_file, sha256
 from rosetta.adapters.documents import read_document
 from rosetta.adapters.graph import GRAPH, OLD_GRAPH, harmless
+from rosetta.adapters.layers import layers_of_program
 from rosetta.adapters.outputs import Outputs, named
 from rosetta.adapters.program import DecoderProgram, Program, as_decoder, as_model
 from rosetta.arrays import Array
@@ -42,17 +43,25 @@ def load_program(path: Path, loading: Loading) -> Program:
         kind=KIND,
     )
     first, *item = value.shape
+    n_rows = first if isinstance(first, int) else None
+    with silent():
+        module = exported.module()
+
+    def tensor(block: Array) -> torch.Tensor:
+        return torch.from_numpy(block).to(loading.device, value.dtype)
+
     return Program(
         kind=KIND,
-        run=_runner(exported, value.dtype, loading.device, document.gives if document else ()),
+        run=_runner(module, tensor, document.gives if document else ()),
         architecture="torch.export program",
         framework="torch",
         n_parameters=sum(parameter.numel() for parameter in exported.parameters()),
         sha256=sha256(data),
         gives=document.gives if document else _gives(exported),
         item_shape=tuple(item) if all(isinstance(size, int) for size in item) else None,
-        n_rows=first if isinstance(first, int) else None,
+        n_rows=n_rows,
         document=document,
+        layers=layers_of_program(module, tensor, kind=KIND, n_rows=n_rows),
         notes=("pickles in the torch.export program were allowed to run code",) if loading.allow_pickle else (),
     )
 
@@ -99,14 +108,11 @@ def _gives(exported: ExportedProgram) -> tuple[str, ...]:
 
 
 def _runner(
-    exported: ExportedProgram, dtype: torch.dtype, device: torch.device, names: tuple[str, ...]
+    module: torch.nn.Module, tensor: Callable[[Array], torch.Tensor], names: tuple[str, ...]
 ) -> Callable[[Array], Outputs]:
-    with silent():
-        module = exported.module()
-
     def run(block: Array) -> Outputs:
         with torch.inference_mode():
-            return named(module(torch.from_numpy(block).to(device, dtype)), names, kind=KIND)
+            return named(module(tensor(block)), names, kind=KIND)
 
     return run
 

@@ -14,6 +14,7 @@ from rosetta.adapters import Adapted, Adapter, Loading, adapters
 from rosetta.adapters.archive import entries, is_harmless_pickle, packed, read_program_file, sha256
 from rosetta.adapters.documents import read_document
 from rosetta.adapters.graph import GRAPH
+from rosetta.adapters.layers import layers_of_script
 from rosetta.adapters.outputs import Outputs, named
 from rosetta.adapters.program import DecoderProgram, Program, as_decoder, as_model
 from rosetta.arrays import Array
@@ -60,6 +61,7 @@ def load_program(path: Path, loading: Loading) -> Program:
         sha256=sha256(data),
         gives=document.gives if document else _gives(module),
         document=document,
+        layers=layers_of_script(module, _to_tensor(module, loading.device), kind=KIND),
     )
 
 
@@ -93,15 +95,20 @@ def _gives(module: Any) -> tuple[str, ...] | None:
 
 
 def _runner(module: Any, device: torch.device, names: tuple[str, ...]) -> Callable[[Array], Outputs]:
-    floats = [p.dtype for p in (*module.parameters(), *module.buffers()) if p.dtype.is_floating_point]
-    dtype = floats[0] if floats else torch.float32
+    tensor = _to_tensor(module, device)
 
     def run(block: Array) -> Outputs:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the compiler that works behind it
-            return named(module(torch.from_numpy(block).to(device, dtype)), names, kind=KIND)
+            return named(module(tensor(block)), names, kind=KIND)
 
     return run
+
+
+def _to_tensor(module: Any, device: torch.device) -> Callable[[Array], torch.Tensor]:
+    floats = [p.dtype for p in (*module.parameters(), *module.buffers()) if p.dtype.is_floating_point]
+    dtype = floats[0] if floats else torch.float32
+    return lambda block: torch.from_numpy(block).to(device, dtype)
 
 
 def _knows(model: str) -> bool:

@@ -15,7 +15,7 @@ DASHED, DOTTED = (0, (5, 3)), (0, (1, 1.5))
 
 @dataclass(frozen=True)
 class Reached:
-    """The unmapped error of the receivers of one bundle: the median, and the first and last quartile."""
+    """The fvu of the receivers of one bundle: the median, and the first and last quartile."""
 
     n_points: int
     median: float
@@ -34,7 +34,7 @@ class OriginPanel:
 
 
 def origins_chart(panels: list[OriginPanel], path: Path, *, force: bool) -> None:
-    """Draw the unmapped error against the number of points, one line an origin and one panel a data set, as a PNG.
+    """Draw the fvu against the number of points, one line an origin and one panel a data set, as a PNG.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def origins_chart(panels: list[OriginPanel], path: Path, *, force: bool) -> None
     )
     for plot, panel in zip(plots.flat, panels, strict=True):
         _draw(plot, panel)
-    plots.flat[0].set_ylabel("variance of the sender's latents missed, no map", fontsize=9.5, color=INK)
+    plots.flat[0].set_ylabel("fraction of variance unexplained (fvu)", fontsize=9.5, color=INK)
     named: dict[str, Any] = {}
     for plot in plots.flat:
         named |= {label: handle for handle, label in zip(*plot.get_legend_handles_labels(), strict=True)}

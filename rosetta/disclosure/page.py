@@ -155,7 +155,7 @@ def _checked(report: AuditReport, policy: str | None) -> str:
     lines = [
         f"Every point was held against all {audit.n_items:,} items of the data.",
         *filter(None, [sentences.headline(audit)]),
-        f"Distances are given in units of the typical distance between an item and the one most like it, "
+        f"Distances are normalised: they are given over the typical distance between an item and the one most like it, "
         f"{audit.typical_distance:.4g}.",
     ]
     if audit.n_groups is not None:

@@ -41,10 +41,11 @@ def figures(found: OriginAudit, audit: DisclosureAudit) -> list[tuple[str, str, 
         ("points", f"{found.n_points:,}", "Pairs of this kind in the file, check pairs included."),
         ("copies", f"{found.n_copies:,}", "Points that are an item of the data, but for rounding."),
         ("near copies", f"{found.n_near_copies:,}", _near_copies(audit)),
-        ("nearest point", f"{found.nearest_ratio_min:.2f}",
-         "Distance of the closest point to its nearest item. 0 is a copy; at 1, it is as far from it as items are from "
-         "one another."),
-        ("median point", f"{found.nearest_ratio_median:.2f}", "The same distance, for the point in the middle."),
+        ("smallest DCR", f"{found.nearest_ratio_min:.2f}",
+         "Normalised distance to closest record (DCR), of the closest point: its distance to its nearest item, over "
+         "the typical distance of an item to the one most like it. 0 is a copy; at 1, it is as far from it as items "
+         "are from one another."),
+        ("median DCR", f"{found.nearest_ratio_median:.2f}", "The same, of the point in the middle."),
         ("rare items exposed", f"{found.n_rare_exposed:,} of {audit.n_rare:,}",
          "Of the 5 % of the items that are least like any other, such as unusual patients, those that have a copy or "
          "near copy."),

@@ -139,7 +139,7 @@ def _chance_of_close(found: Findings) -> float:
 def _within(found: Findings) -> str:
     share = (found.spacing.own < CLOSE_RATIO * found.spacing.typical).mean()
     return (
-        f"{_of(_n_close(found), found.n_points)} within {CLOSE_RATIO:g} typical distances of an item, and no copy; "
+        f"{_of(_n_close(found), found.n_points)} at a DCR below {CLOSE_RATIO:g}, and no copy; "
         f"{100 * share:.3g} % of the items are so near to another item"
     )
 
@@ -227,7 +227,7 @@ def _looked_at(found: Findings) -> tuple[str, ...]:
     """Return what was looked at, whatever came of it, and what was not."""
     low, middle = float(found.ratios.min()), float(np.median(found.ratios))
     reasons = _not_told_apart(found)
-    reasons += [f"the nearest point is {low:.2f} typical distances from an item, the median one {middle:.2f}"]
+    reasons += [f"the smallest normalised distance to closest record (DCR) is {low:.2f}, the median {middle:.2f}"]
     if found.spacing.typical == 0:
         reasons.append(
             "every item looked at has an equal one: there is no typical distance, and distances stand as they are"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import pairwise_distances_argmin_min, silhouette_score
 
 from rosetta.arrays import Array, Floats, LazyArray, row_blocks
 from rosetta.metrics import Doubles
@@ -91,11 +90,15 @@ class _Moments:
 
 def _nearest(items: Array, points: Floats) -> tuple[Array, Doubles]:
     """Return the nearest point to each item, and its distance in float64."""
+    from sklearn.metrics import pairwise_distances_argmin_min  # takes half a second to import
+
     nearest, distance = pairwise_distances_argmin_min(items, points)
     return nearest, distance.astype(np.float64)
 
 
 def _silhouette(points: Floats, latents: LazyArray, rng: np.random.Generator) -> float | None:
+    from sklearn.metrics import silhouette_score
+
     sample = latents[np.sort(rng.permutation(len(latents))[:SILHOUETTE_ITEMS])]
     nearest, _ = _nearest(sample, points)
     n_groups = len(np.unique(nearest))

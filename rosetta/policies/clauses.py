@@ -219,8 +219,8 @@ def _too_near(least: float, origins: Sequence[OriginAudit]) -> Iterator[str]:
     for each in origins:
         if each.nearest_ratio_min < least:
             yield (
-                f"min_nearest_ratio = {least:g}: {'an' if each.origin[0] in 'ao' else 'a'} {each.origin} point is at "
-                f"{each.nearest_ratio_min:.3g} of the typical distance from an item"
+                f"min_nearest_ratio = {least:g}: {'an' if each.origin[0] in 'ao' else 'a'} {each.origin} point has a "
+                f"normalised distance to closest record (DCR) of {each.nearest_ratio_min:.3g}"
             )
 
 

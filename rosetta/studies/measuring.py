@@ -13,7 +13,7 @@ from rosetta.adapters.run import adapt_run
 from rosetta.arrays import Array, Floats, flat
 from rosetta.inputs.models import expected_by
 from rosetta.inputs.prepare import match_inputs
-from rosetta.metrics.distortion import fit_linear_map, unmapped_distortion
+from rosetta.metrics.fvu import fvu, fvu_mapped
 from rosetta.models.checkpoint import Checkpoint, load_run
 from rosetta.models.vae import decode_array, encode_array
 from rosetta.studies.splits import Split
@@ -39,8 +39,8 @@ def _of_one(reference: Floats, run: Checkpoint, split: Split, device: torch.devi
     _, own_error = _seen_by(run, split.receiver_held_out, device)
     anchor_rms = run.record.final.anchor_rms
     return {
-        "unmapped": unmapped_distortion(reference, latents),
-        "mapped": fit_linear_map(reference, latents).distortion,
+        "fvu": fvu(reference, latents),
+        "fvu_mapped": fvu_mapped(reference, latents),
         "reconstruction": own_error,
         "sender_reconstruction": sender_error,
         **({} if anchor_rms is None else {"anchor_rms": anchor_rms}),

@@ -9,10 +9,10 @@ import numpy as np
 from rosetta.schemas.study import CellResult, Over, StudyRow
 from rosetta.studies.cells import BASELINE, YARDSTICK, name_of
 
-SHARE_OF_YARDSTICK = 0.1  # of the unmapped error of 64 observed points
+SHARE_OF_YARDSTICK = 0.1  # of the fvu of 64 observed points
 COST = 0.05  # in the receiver's reconstruction
 TARGET = (
-    "no private item in the file, at most a tenth of the unmapped error of 64 observed points, "
+    "no private item in the file, at most a tenth of the fvu of 64 observed points, "
     "at a cost of at most 5 % in the receiver's reconstruction"
 )
 
@@ -25,7 +25,7 @@ def rows_of(data: str, results: Sequence[CellResult]) -> list[StudyRow]:
     """
     found = {name_of(result.cell): result for result in results}
     without = _over(found[name].reconstruction) if (name := name_of(BASELINE)) in found else None
-    yardstick = _over(found[name].unmapped) if (name := name_of(YARDSTICK)) in found else None
+    yardstick = _over(found[name].fvu) if (name := name_of(YARDSTICK)) in found else None
     ordered = sorted(results, key=lambda result: _place(result, results))
     return [_row(data, result, without, yardstick) for result in ordered]
 
@@ -40,17 +40,17 @@ def _place(result: CellResult, results: Sequence[CellResult]) -> tuple[int, str,
 
 
 def _row(data: str, result: CellResult, without: Over | None, yardstick: Over | None) -> StudyRow:
-    unmapped, reconstruction = _over(result.unmapped), _over(result.reconstruction)
+    fvu, reconstruction = _over(result.fvu), _over(result.reconstruction)
     points = result.audit.origins if result.audit else ()
     change = reconstruction.median / without.median - 1 if reconstruction and without and without.median > 0 else None
     row = StudyRow(
         data=data,
         name=name_of(result.cell),
         cell=result.cell,
-        n_replicates=len(result.unmapped),
+        n_replicates=len(result.fvu),
         impossible=result.impossible,
-        unmapped=unmapped,
-        mapped=_over(result.mapped),
+        fvu=fvu,
+        fvu_mapped=_over(result.fvu_mapped),
         reconstruction=reconstruction,
         change=change,
         sender_reconstruction=_over(result.sender_reconstruction),
@@ -64,9 +64,9 @@ def _row(data: str, result: CellResult, without: Over | None, yardstick: Over | 
 
 
 def _is_target_met(row: StudyRow, yardstick: Over | None) -> bool | None:
-    if row.unmapped is None or row.verdict is None or row.change is None or yardstick is None:
+    if row.fvu is None or row.verdict is None or row.change is None or yardstick is None:
         return None
-    is_close = row.unmapped.median <= SHARE_OF_YARDSTICK * yardstick.median
+    is_close = row.fvu.median <= SHARE_OF_YARDSTICK * yardstick.median
     return row.verdict == "no item found" and is_close and row.change <= COST
 
 

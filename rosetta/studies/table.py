@@ -10,23 +10,25 @@ from rosetta.schemas.study import Over, StudyData, StudyRow
 from rosetta.studies.rows import TARGET
 
 HEADER = (
-    "points", "unmapped", "mapped", "reconstruction", "change", "sender's", "nearest item", "verdict", "members",
+    "points", "fvu", "fvu_mapped", "reconstruction", "change", "sender's", "DCR", "verdict", "members",
     "file", "runs", "target",
 )  # fmt: skip
 COLUMNS = (
     "data", "name", "origin", "points", "draw", "residuals", "mix", "tolerance", "decoder_weight", "free_dims",
     "n_replicates",
-    "unmapped", "unmapped_low", "unmapped_high", "mapped", "mapped_low", "mapped_high",
+    "fvu", "fvu_low", "fvu_high", "fvu_mapped", "fvu_mapped_low", "fvu_mapped_high",
     "reconstruction", "reconstruction_low", "reconstruction_high", "change",
     "sender_reconstruction", "sender_reconstruction_low", "sender_reconstruction_high",
     "nearest_ratio_min", "nearest_ratio_median", "verdict", "members", "n_bytes", "is_target_met", "impossible",
 )  # fmt: skip
 EXPLANATION = """\
-Medians over runs, which differ by seed alone, and the first and last quartile in brackets. *unmapped*, *mapped*: share
-of the variance of the sender's held-out latents that the receiver's encoder misses, as they are and after a linear map.
+Medians over runs, which differ by seed alone, and the first and last quartile in brackets. *fvu*, *fvu_mapped*:
+fraction of variance unexplained of the sender's held-out latents by the receiver's encoder, as they are and after a
+linear map.
 *reconstruction*: squared error of the receiver's held-out items, summed over an item, and its *change* against the
-median without anchors; *sender's*: the same of the sender's held-out items. *nearest item*: distance of a point to its
-nearest private item, smallest and median, in units of the typical distance of a private item to its nearest other one.
+median without anchors; *sender's*: the same of the sender's held-out items. *DCR*: normalised distance to
+closest record, smallest and median: from a point to its nearest private item, in units of the typical distance of a
+private item to its nearest other one.
 *members*: smallest number of items behind a point."""
 
 
@@ -91,8 +93,8 @@ def cells_of(row: StudyRow) -> list[str]:
     ratios = (row.nearest_ratio_min, row.nearest_ratio_median)
     return [
         title(row),
-        _figure(row.unmapped),
-        _figure(row.mapped),
+        _figure(row.fvu),
+        _figure(row.fvu_mapped),
         _figure(row.reconstruction),
         "–" if row.change is None or row.cell.origin == "none" else f"{100 * row.change:+.1f} %".replace("-", "−"),
         _figure(row.sender_reconstruction),

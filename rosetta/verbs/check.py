@@ -17,7 +17,7 @@ from rosetta.errors import IncompatibleError, UsageError
 from rosetta.files import Paths
 from rosetta.inputs.models import open_model
 from rosetta.metrics import agreement
-from rosetta.metrics.distortion import unmapped_distortion
+from rosetta.metrics.fvu import bootstrap_interval, fvu
 from rosetta.rules.meaning import LEAST_CHECKS, LEAST_SPREAD
 from rosetta.schemas.manifest import OriginName
 from rosetta.schemas.reports import CheckReport, Interval, OriginAgreement
@@ -49,7 +49,7 @@ def check(
     bundle : path
         The bundle that the space is known from.
     threshold : float
-        Largest unexplained variance, at the upper end of its 95 % interval, that counts as aligned.
+        Largest fraction of variance unexplained (fvu), at the upper end of its 95 % interval, that counts as aligned.
     allow_code : str, optional
         The ``package.module:factory`` that may be imported, for a run whose network is somebody's own.
     allow_pickle : bool
@@ -93,7 +93,7 @@ def check(
 
 def _judge(pairs: Bundle, found: Floats, threshold: float, rng: np.random.Generator) -> CheckReport:
     stored = pairs.check_latents
-    low, high = agreement.bootstrap_interval(stored, found, rng)
+    low, high = bootstrap_interval(stored, found, rng)
     null, p_value = agreement.permutation_null(stored, found, rng)
     spread = _spread(pairs)
     verdict: Literal["aligned", "not aligned", "not proven"] = "not aligned"
@@ -117,7 +117,7 @@ def _judge(pairs: Bundle, found: Floats, threshold: float, rng: np.random.Genera
         origins=tuple(dict.fromkeys(_origins(pairs))),
         by_origin=_by_origin(_origins(pairs), stored, found),
         spread=spread,
-        unexplained_variance=Interval(value=unmapped_distortion(stored, found), low=low, high=high),
+        fvu=Interval(value=fvu(stored, found), low=low, high=high),
         null=null,
         p_value=p_value,
         threshold=threshold,
@@ -141,7 +141,7 @@ def _by_origin(origins: list[OriginName], stored: Floats, found: Floats) -> tupl
         OriginAgreement(
             origin=origin,
             n_checks=int(of.sum()),
-            unexplained_variance=unmapped_distortion(stored[of], found[of]),
+            fvu=fvu(stored[of], found[of]),
         )
         for origin, of in rows.items()
         if len(known) > 1 and of.sum() >= LEAST_CHECKS and stored[of].std(axis=0).any()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from rosetta.arrays import Array, Floats
-from rosetta.errors import UsageError
+from rosetta.errors import MetricError, UsageError
 from rosetta.inputs.matching import Features
-from rosetta.metrics import agreement, check_paired, distortion, similarity
-from rosetta.schemas.reports import CompareNull, CompareReport, LinearMap
+from rosetta.metrics import check_paired, linear_map
+from rosetta.metrics.engine import Evidence, measure, missing, named
+from rosetta.schemas.metrics import MetricValue, SkippedMetric
+from rosetta.schemas.reports import CompareReport, LinearMap
 from rosetta.sources import read_items
-
-N_PERMUTATIONS = 100
 
 Latents = str | PathLike[str] | Array
 
@@ -27,6 +28,7 @@ def compare(
     data: Any = None,
     features: Features = None,
     preprocess: str | None = None,
+    metrics: Sequence[str] | None = None,
     seed: int = 0,
     device: str = "auto",
     allow_code: str | None = None,
@@ -41,6 +43,9 @@ def compare(
         takes them, if `data` is given.
     data : what `rosetta.Source` takes, shape (n_items, …), optional
         Items to embed with both models, in their latent spaces' dimensions alone.
+    metrics : sequence of str, optional
+        Names in the catalogue (`rosetta metrics`), in the order to report them. By default, every metric whose needs
+        are met: latents of two models and those of `b` alone always are.
     allow_code : str, optional
         The ``package.module:factory`` that may be imported, for runs whose network is somebody's own.
     preprocess, allow_pickle : optional
@@ -49,63 +54,70 @@ def compare(
     Returns
     -------
     CompareReport
-        Distortions (0 is best), CKA and Procrustes similarity (1 is best), the linear map, and the same
-        figures for permuted rows.
+        A value for each metric, and the linear map if `fvu_mapped` is among them.
 
     Raises
     ------
+    UsageError
+        If there is no metric of a name that is asked for.
+    MetricError
+        If the latents do not belong together, or a metric that is asked for cannot be measured on them.
     RosettaError
-        If the latents do not belong together, or the data does not fit a model.
+        If the data does not fit a model.
     """
+    chosen = named(metrics)
     how = {"preprocess": preprocess, "device": device, "allow_code": allow_code, "allow_pickle": allow_pickle}
     reference, other = (_latents(each, data, features, how) for each in (a, b))
-    check_paired(reference, other)
-    rng = np.random.default_rng(seed)
-    same_width = reference.shape[1] == other.shape[1]
-    fit = distortion.fit_linear_map(reference, other)
-    spectrum = distortion.singular_values(fit.matrix)
+    check_paired(reference.means, other.means)
+    evidence = Evidence(reference.means, other.means, reference_sds=reference.sds, latents=other.means)
+    values: list[MetricValue] = []
+    skipped: list[SkippedMetric] = []
+    for metric in chosen:
+        rng = np.random.default_rng([seed, *metric.name.encode()])  # its figures are the same, whatever is beside it
+        try:
+            values.append(measure(metric, evidence, rng))
+        except MetricError as error:
+            if metrics is not None:
+                raise
+            reason = (missing(metric, evidence) or str(error)).removeprefix(f"{metric.name} ")
+            skipped.append(SkippedMetric(metric=metric.name, reason=reason))
+    has_map = any(each.metric == "fvu_mapped" for each in values)
     return CompareReport(
-        n_items=len(reference),
-        unmapped_distortion=distortion.unmapped_distortion(reference, other) if same_width else None,
-        unmapped_interval=agreement.bootstrap_interval(reference, other, rng) if same_width else None,
-        distortion=fit.distortion,
-        log_distortion=float(np.log(fit.distortion)) if fit.distortion > 0 else None,
-        cka=similarity.linear_cka(reference, other),
-        procrustes=similarity.procrustes_similarity(reference, other),
-        linear_map=LinearMap(
-            singular_values=tuple(float(v) for v in spectrum),
-            effective_rank=distortion.effective_rank(spectrum),
-            distance_from_identity=distortion.distance_from_identity(fit.matrix),
-            offset_norm=float(np.linalg.norm(fit.offset)),
-        ),
-        null=_null(reference, other, rng),
+        n_items=len(reference.means),
+        metrics=tuple(values),
+        skipped=tuple(skipped),
+        linear_map=_linear_map(reference.means, other.means) if has_map else None,
     )
 
 
-def _latents(source: Latents, data: Any, features: Features, how: Mapping[str, Any]) -> Floats:
+@dataclass(frozen=True)
+class _Embedded:
+    means: Floats
+    sds: Floats | None = None
+
+
+def _latents(source: Latents, data: Any, features: Features, how: Mapping[str, Any]) -> _Embedded:
     if not isinstance(source, str | PathLike):
-        return read_items(source)
+        return _Embedded(read_items(source))
     from rosetta.inputs.models import is_model
 
     if data is not None:
         if not is_model(source):
             raise UsageError(f"--data is for models, but {source} is not one: leave --data out to compare latents")
-        from rosetta.verbs.embed import latents_of
+        from rosetta.verbs.embed import posterior_of
 
-        return latents_of(source, data, features=features, **how)
+        return _Embedded(*posterior_of(source, data, features=features, **how))
     if is_model(source):
         raise UsageError(f"{source} is a model: pass --data with the items to compare the models on")
-    return read_items(str(source))
+    return _Embedded(read_items(str(source)))
 
 
-def _null(reference: Floats, other: Floats, rng: np.random.Generator) -> CompareNull:
-    def mean(metric: agreement.Metric) -> float:
-        return float(agreement.permuted(metric, reference, other, rng, n_permutations=N_PERMUTATIONS).mean())
-
-    same_width = reference.shape[1] == other.shape[1]
-    return CompareNull(
-        unmapped_distortion=mean(distortion.unmapped_distortion) if same_width else None,
-        distortion=mean(lambda z1, z2: distortion.fit_linear_map(z1, z2).distortion),
-        cka=mean(similarity.linear_cka),
-        procrustes=mean(similarity.procrustes_similarity),
+def _linear_map(reference: Floats, other: Floats) -> LinearMap:
+    fit = linear_map.fit_linear_map(reference, other)
+    spectrum = linear_map.singular_values(fit.matrix)
+    return LinearMap(
+        singular_values=tuple(float(v) for v in spectrum),
+        effective_rank=linear_map.effective_rank(spectrum),
+        distance_from_identity=linear_map.distance_from_identity(fit.matrix),
+        offset_norm=float(np.linalg.norm(fit.offset)),
     )

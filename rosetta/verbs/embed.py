@@ -12,8 +12,8 @@ import numpy as np
 
 from rosetta.adapters import Adapted
 from rosetta.adapters.probe import PROBED, check_encoder
-from rosetta.arrays import Array, Floats
-from rosetta.distillation.encode import OnRows, encoded, shard_rows
+from rosetta.arrays import Floats
+from rosetta.distillation.encode import Encoded, OnRows, encoded, shard_rows
 from rosetta.files import atomic_file, check_output
 from rosetta.inputs.matching import Features
 from rosetta.inputs.models import BUDGET_GIB, expected_by, notes_on, open_model
@@ -45,12 +45,35 @@ def latents_of(
     RosettaError
         If the model is damaged or the data does not fit it.
     """
+    means, _ = posterior_of(
+        model, data, features=features, preprocess=preprocess, device=device, allow_code=allow_code,
+        allow_pickle=allow_pickle, all_dims=all_dims, on_rows=on_rows,
+    )  # fmt: skip
+    return means
+
+
+def posterior_of(
+    model: str | PathLike[str],
+    data: Any,
+    *,
+    features: Features = None,
+    preprocess: str | None = None,
+    device: str = "auto",
+    allow_code: str | None = None,
+    allow_pickle: bool = False,
+    all_dims: bool = False,
+    on_rows: OnRows = lambda n_done, n_rows: None,
+) -> tuple[Floats, Floats | None]:
+    """Return what `latents_of` does, and the posterior standard deviations; None where the model gives none."""
     opened = open_model(model, device=device, allow_code=allow_code, allow_pickle=allow_pickle)
     items = _items(opened, data, features, preprocess)
     check_encoder(opened, items.inputs[:PROBED])
-    latents = np.concatenate(list(_blocks(opened, items, on_rows)))
+    blocks = list(_blocks(opened, items, on_rows))
     items.close()
-    return latents if all_dims or opened.space_dims is None else latents[:, : opened.space_dims]
+    wanted = slice(None) if all_dims else slice(opened.space_dims)
+    means = np.concatenate([block.means[:, wanted] for block in blocks])
+    sds = [block.sds[:, wanted] for block in blocks if block.sds is not None]
+    return means, np.concatenate(sds) if len(sds) == len(blocks) else None
 
 
 def embed(
@@ -99,7 +122,7 @@ def embed(
         header = {"descr": "<f4", "fortran_order": False, "shape": (n_items, n_dims)}
         np.lib.format.write_array_header_1_0(file, header)
         for block in _blocks(opened, items, on_rows):
-            file.write(np.ascontiguousarray(block[:, :n_dims], dtype="<f4").data)
+            file.write(np.ascontiguousarray(block.means[:, :n_dims], dtype="<f4").data)
     items.close()
     elapsed = time.perf_counter() - started
     return EmbedReport(
@@ -123,11 +146,11 @@ def _items(model: Adapted, data: Any, features: Features, preprocess: str | None
     return prepare_within(int(BUDGET_GIB * GIB), data, expected_by(model), features=features, preprocess=preprocess)
 
 
-def _blocks(model: Adapted, items: Prepared | Streamable, on_rows: OnRows) -> Iterator[Array]:
-    """Yield the means of all items, shard by shard."""
+def _blocks(model: Adapted, items: Prepared | Streamable, on_rows: OnRows) -> Iterator[Encoded]:
+    """Yield the posteriors of all items, shard by shard."""
     inputs = items.inputs
     step = shard_rows(int(np.prod(inputs.shape[1:])))
     for start in range(0, len(inputs), step):
         stop = min(start + step, len(inputs))
-        yield encoded(model, inputs[start:stop], first=start).means
+        yield encoded(model, inputs[start:stop], first=start)
         on_rows(stop, len(inputs))

@@ -189,15 +189,15 @@ def _draw(report: StudyReport, folder: Path) -> None:
     """Draw the cells in their origin's usual way."""
     panels = []
     for data in report.data:
-        mine = {row.name: row for row in report.rows if row.data == data.name and row.unmapped is not None}
+        mine = {row.name: row for row in report.rows if row.data == data.name and row.fvu is not None}
         lines: dict[str, list[Reached]] = {}
         for row in mine.values():
             usual = StudyCell(origin=row.cell.origin, points=row.cell.points, residuals=row.cell.residuals)
-            if row.cell == usual and row.unmapped is not None and row.cell.points:
-                over, line = row.unmapped, row.cell.origin + " with residuals" * row.cell.residuals
+            if row.cell == usual and row.fvu is not None and row.cell.points:
+                over, line = row.fvu, row.cell.origin + " with residuals" * row.cell.residuals
                 lines.setdefault(line, []).append(Reached(row.cell.points, over.median, over.low, over.high))
         without, yardstick = (
-            mine[name].unmapped if (name := name_of(cell)) in mine else None for cell in (BASELINE, YARDSTICK)
+            mine[name].fvu if (name := name_of(cell)) in mine else None for cell in (BASELINE, YARDSTICK)
         )
         target = None if yardstick is None else SHARE_OF_YARDSTICK * yardstick.median
         panels.append(OriginPanel(data.name, lines, None if without is None else without.median, target))

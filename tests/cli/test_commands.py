@@ -42,7 +42,7 @@ def test_a_lab_shares_its_space_with_another(run, lab: Lab, tmp_path: Path):
     assert anchored["anchors"] == [{"content_id": distilled["content_id"], "n_pairs": 64, "signed_by": []}]
     assert (checked.code, checked.json["verdict"]) == (0, "aligned")
     assert embedded["n_items"] == len(np.load(tmp_path / "z.npy"))
-    assert compared["unmapped_distortion"] < 0.3
+    assert compared["metrics"][0]["value"] < 0.3
 
 
 KEYS = {
@@ -50,9 +50,9 @@ KEYS = {
     "distill": "bundle content_id bundle_id n_bytes n_pairs n_anchors n_checks n_dims origins figures coverage audit"
     " privacy n_sampled growth strata filled_features n_skipped",
     "validate": "bundle valid strict exit_code schema_version findings left_out skipped",
-    "check": "verdict reason n_checks origins by_origin spread unexplained_variance null p_value threshold rms_over_sd"
+    "check": "verdict reason n_checks origins by_origin spread fvu null p_value threshold rms_over_sd"
     " retrieval_top1 content_id signed_by",
-    "compare": "n_items unmapped_distortion unmapped_interval distortion log_distortion cka procrustes linear_map null",
+    "compare": "n_items metrics skipped linear_map",
     "embed": "latents n_items n_dims rows_per_s",
 }
 
@@ -84,7 +84,7 @@ def test_nested_keys_are_as_promised(run, lab: Lab, tmp_path: Path):
         "elbo", "reconstruction", "kl", "anchor_rms", "check_rms", "anchor_reconstruction",
     ]  # fmt: skip
     assert list(trained["anchors"][0]) == ["content_id", "n_pairs", "signed_by"]
-    assert list(checked["unexplained_variance"]) == ["value", "low", "high"]
+    assert list(checked["fvu"]) == ["value", "low", "high"]
     assert list(validated["findings"][0]) == ["rule", "severity", "location", "message", "fix", "spec_section"]
 
 
@@ -348,6 +348,7 @@ def test_every_command_explains_itself(run):
             "embed",
             "check",
             "compare",
+            "metrics",
             "keygen",
             "sign",
             "verify",

@@ -24,12 +24,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
     return folder, result
 
 
-def test_observed_anchors_cut_the_disagreement_fivefold_and_decoded_ones_further(demo):
+def test_observed_anchors_cut_the_fvu_fivefold_and_decoded_ones_further(demo):
     report = DemoReport.model_validate_json(demo[1].stdout)
     without, observed, decoded = report.rows
 
-    assert observed.disagreement < without.disagreement / 5
-    assert decoded.disagreement < observed.disagreement
+    assert observed.fvu < without.fvu / 5
+    assert decoded.fvu < observed.fvu
     assert [row.verdict for row in report.rows] == ["not aligned", "aligned", "aligned"]
     assert [row.n_anchors for row in report.rows] == [0, 64, 1024]
     assert max(row.reconstruction for row in report.rows) < 1.2 * without.reconstruction
@@ -68,8 +68,8 @@ def test_the_printed_commands_are_what_was_run(demo):
         ["train", "distill", "distill", "validate", "validate", "train", "train", "train", "check", "check", "check"]
         + ["embed"] * 4 + ["compare"] * 3
     )  # fmt: skip
-    assert json.loads(again.stdout)["unmapped_distortion"] == pytest.approx(
-        json.loads(result.stdout)["rows"][-1]["disagreement"]
+    assert json.loads(again.stdout)["metrics"][0]["value"] == pytest.approx(
+        json.loads(result.stdout)["rows"][-1]["fvu"]
     )
 
 

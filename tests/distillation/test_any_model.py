@@ -159,7 +159,7 @@ def test_a_receiver_trains_in_the_space_of_anothers_model(
 
     assert proof.verdict == "aligned", proof.reason
     assert (own.verdict, own.n_checks) == ("aligned", 32)
-    assert rosetta.compare(model, tmp_path / "bob", data=images(200, seed=2)).unmapped_distortion < 0.5
+    assert rosetta.compare(model, tmp_path / "bob", data=images(200, seed=2))["fvu"].value < 0.5
 
 
 def test_anothers_model_is_audited_embedded_and_compared(pt2: str, pythae: str, shop: Shop, tmp_path: Path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rosetta.metrics import agreement
-from rosetta.metrics.distortion import unmapped_distortion
+from rosetta.metrics.fvu import bootstrap_interval, fvu
 
 
 def _pair(noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -18,9 +18,9 @@ def _pair(noise: float) -> tuple[np.ndarray, np.ndarray]:
 def test_the_bootstrap_interval_is_that_of_resampling_one_by_one():
     a, b = _pair(0.4)
     counts = np.random.default_rng(7).multinomial(len(a), np.full(len(a), 1 / len(a)), size=300)
-    ratios = [unmapped_distortion(np.repeat(a, c, axis=0), np.repeat(b, c, axis=0)) for c in counts]
+    ratios = [fvu(np.repeat(a, c, axis=0), np.repeat(b, c, axis=0)) for c in counts]
 
-    interval = agreement.bootstrap_interval(a, b, np.random.default_rng(7), n_samples=300)
+    interval = bootstrap_interval(a, b, np.random.default_rng(7), n_samples=300)
 
     assert interval == pytest.approx(np.percentile(ratios, [2.5, 97.5]), rel=1e-9)
 
@@ -28,9 +28,9 @@ def test_the_bootstrap_interval_is_that_of_resampling_one_by_one():
 def test_the_interval_holds_the_estimate_and_widens_with_the_noise():
     (a, b), (_, c) = _pair(0.1), _pair(0.8)
 
-    narrow, wide = (agreement.bootstrap_interval(a, z, np.random.default_rng(0)) for z in (b, c))
+    narrow, wide = (bootstrap_interval(a, z, np.random.default_rng(0)) for z in (b, c))
 
-    assert narrow[0] <= unmapped_distortion(a, b) <= narrow[1]
+    assert narrow[0] <= fvu(a, b) <= narrow[1]
     assert wide[1] - wide[0] > narrow[1] - narrow[0]
 
 

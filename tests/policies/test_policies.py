@@ -154,7 +154,7 @@ def test_what_is_known_before_is_refused_before_and_found_after(
     ("clauses", "audit", "message"),
     [
         ({"min_nearest_ratio": 0.5}, _audit(ratio=0.31),
-         "min_nearest_ratio = 0.5: a decoded point is at 0.31 of the typical distance from an item"),
+         "min_nearest_ratio = 0.5: a decoded point has a normalised distance to closest record (DCR) of 0.31"),
         ({"max_membership_advantage": 0.1}, _audit(auc=0.6),
          'max_membership_advantage = 0.1: by the attack "subspace", members are told .* 0.200, up to 0.300'),
         ({"max_membership_advantage": 0.1}, _audit(), "no attack on membership was tried .* at least 20 items"),

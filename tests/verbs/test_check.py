@@ -24,7 +24,7 @@ def anchored(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_model_in_the_space_is_aligned(lab: Lab, anchored: Path):
     report = rosetta.check(anchored, lab.observed)
-    missed = report.unexplained_variance
+    missed = report.fvu
 
     assert report.verdict == "aligned"
     assert missed.low <= missed.value <= missed.high < 0.5
@@ -41,16 +41,14 @@ def test_the_figures_are_those_of_the_definition(lab: Lab, anchored: Path):
 
     squared = ((stored - found) ** 2).sum(axis=1)
 
-    assert report.unexplained_variance.value == pytest.approx(
-        squared.sum() / ((stored - stored.mean(axis=0)) ** 2).sum()
-    )
+    assert report.fvu.value == pytest.approx(squared.sum() / ((stored - stored.mean(axis=0)) ** 2).sum())
     assert report.rms_over_sd == pytest.approx(np.sqrt(squared.mean() / np.trace(bundle.space_covariance)))
 
 
 def test_the_sender_herself_is_perfectly_aligned(lab: Lab):
     report = rosetta.check(lab.run, lab.decoded)
 
-    assert report.unexplained_variance.high < 1e-9
+    assert report.fvu.high < 1e-9
     assert report.retrieval_top1 == 1
 
 
@@ -60,7 +58,7 @@ def test_a_model_of_its_own_is_not_aligned(lab: Lab, tmp_path: Path):
     report = rosetta.check(tmp_path / "alone", lab.observed)
 
     assert report.verdict == "not aligned"
-    assert report.unexplained_variance.value > 0.5
+    assert report.fvu.value > 0.5
 
 
 def test_a_stricter_threshold_changes_the_verdict_and_says_why(lab: Lab, anchored: Path):
@@ -74,8 +72,8 @@ def test_the_seed_moves_the_interval_and_not_the_estimate(lab: Lab, anchored: Pa
     one, two, again = (rosetta.check(anchored, lab.observed, seed=s) for s in (0, 1, 0))
 
     assert one == again
-    assert one.unexplained_variance.value == two.unexplained_variance.value
-    assert one.unexplained_variance.low != two.unexplained_variance.low
+    assert one.fvu.value == two.fvu.value
+    assert one.fvu.low != two.fvu.low
 
 
 def test_too_few_check_pairs_are_refused(lab: Lab, anchored: Path, tmp_path: Path):
@@ -145,10 +143,10 @@ def test_each_origin_has_its_own_figure_and_real_items_come_first(lab: Lab, anch
 
     stored, found = bundle.check_latents, rosetta.latents_of(anchored, bundle.check_inputs)
     expected = {
-        "observed": rosetta.compare(stored[15:], found[15:]).unmapped_distortion,
-        "decoded": rosetta.compare(stored[:12], found[:12]).unmapped_distortion,
+        "observed": rosetta.compare(stored[15:], found[15:])["fvu"].value,
+        "decoded": rosetta.compare(stored[:12], found[:12])["fvu"].value,
     }
-    assert {each.origin: each.unexplained_variance for each in report.by_origin} == pytest.approx(expected)
+    assert {each.origin: each.fvu for each in report.by_origin} == pytest.approx(expected)
     assert [each.origin for each in report.by_origin] == ["observed", "decoded"]  # of the three mixed ones nothing
     assert [each.n_checks for each in report.by_origin] == [n_checks - 15, 12]
     assert report.origins == ("decoded", "mixed", "observed")

@@ -64,8 +64,21 @@ def test_files_arrays_and_models_compare_alike(lab: Lab, tmp_path: Path):
         rosetta.compare(lab.run, tmp_path / "bob", data=lab.held_out),
     ]
 
-    assert reports[0] == reports[1] == reports[2]
-    assert reports[0].unmapped_interval[0] < reports[0].unmapped_distortion < reports[0].unmapped_interval[1]
+    of_files, of_models = reports[1:]
+    assert reports[0] == of_files
+    assert of_files.metrics == tuple(each.model_copy(update={"ceiling": None}) for each in of_models.metrics)
+    low, high = of_files["fvu"].interval
+    assert low < of_files["fvu"].value < high
+
+
+def test_models_know_how_good_it_can_get_and_files_do_not(lab: Lab):
+    latents = rosetta.latents_of(lab.run, lab.held_out)
+
+    of_models, of_files = rosetta.compare(lab.run, lab.run, data=lab.held_out), rosetta.compare(latents, latents)
+
+    assert of_models["fvu"].value == 0 < of_models["fvu"].ceiling < 0.5
+    assert 0.5 < of_models["cka"].ceiling < 1
+    assert {each.ceiling for each in of_files.metrics} == {None}
 
 
 def test_a_space_agrees_with_itself_and_not_with_its_permuted_rows():
@@ -73,38 +86,69 @@ def test_a_space_agrees_with_itself_and_not_with_its_permuted_rows():
 
     report = rosetta.compare(latents, latents)
 
-    assert report.unmapped_distortion == 0
-    assert report.distortion == pytest.approx(0, abs=1e-20)
-    assert report.cka == pytest.approx(1)
-    assert report.procrustes == pytest.approx(1)
+    assert report["fvu"].value == 0
+    assert report["fvu_mapped"].value == pytest.approx(0, abs=1e-20)
+    assert report["cka"].value == pytest.approx(1)
+    assert report["procrustes"].value == pytest.approx(1)
     assert report.linear_map.singular_values == pytest.approx((1, 1, 1))
     assert report.linear_map.distance_from_identity == pytest.approx(0, abs=1e-9)
     assert report.linear_map.offset_norm == pytest.approx(0, abs=1e-9)
-    assert report.null.unmapped_distortion == pytest.approx(2, abs=0.1)
-    assert report.null.cka < 0.1
+    assert report["fvu"].null == pytest.approx(2, abs=0.1)
+    assert report["cka"].null < 0.1
 
 
-def test_a_rotation_shows_in_the_unmapped_distortion_alone():
+def test_a_rotation_shows_in_the_fvu_alone():
     latents = np.random.default_rng(0).normal(size=(200, 3))
     rotation, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
 
     report = rosetta.compare(latents, latents @ rotation)
 
-    assert report.unmapped_distortion > 0.5
-    assert report.distortion < 1e-20
+    assert report["fvu"].value > 0.5
+    assert report["fvu_mapped"].value < 1e-20
     assert report.linear_map.singular_values == pytest.approx((1, 1, 1))
     assert report.linear_map.distance_from_identity > 0.5
 
 
-def test_spaces_of_different_dimensions_have_no_unmapped_figures():
+def test_spaces_of_different_dimensions_have_no_fvu():
     latents = np.random.default_rng(0).normal(size=(50, 4))
 
     report = rosetta.compare(latents, latents[:, :2])
 
-    assert report.unmapped_distortion is None
-    assert report.unmapped_interval is None
-    assert report.null.unmapped_distortion is None
-    assert 0 < report.distortion < 1
+    assert [(each.metric, each.reason) for each in report.skipped] == [
+        ("fvu", "needs the same number of dimensions in both")
+    ]
+    with pytest.raises(KeyError):
+        report["fvu"]
+    assert 0 < report["fvu_mapped"].value < 1
+
+
+def test_metrics_that_are_named_are_all_that_is_shown_with_the_same_figures():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 60, 3))
+    whole = rosetta.compare(a, b)
+
+    report = rosetta.compare(a, b, metrics=["procrustes", "fvu"])
+
+    assert report.metrics == (whole["procrustes"], whole["fvu"])
+    assert report.linear_map is None
+    assert report.skipped == ()
+    with pytest.raises(UsageError, match="no metric called 'fvv'. Did you mean 'fvu'"):
+        rosetta.compare(a, b, metrics=["fvv"])
+    with pytest.raises(UsageError, match="no metric is named"):
+        rosetta.compare(a, b, metrics=[""])
+    with pytest.raises(MetricError, match="fvu needs the same number of dimensions"):
+        rosetta.compare(a, b[:, :2], metrics=["fvu"])
+
+
+def test_a_metric_that_is_not_defined_for_so_few_items_is_left_out_and_said_to_be():
+    a, b = np.random.default_rng(0).normal(size=(2, 6, 4))
+
+    report = rosetta.compare(a, b)
+
+    assert {each.metric: each.reason for each in report.skipped} == {
+        "knn_overlap": "looks at 10 neighbours of each item, so at least 12 are needed; there are 6",
+        "svcca": "keeps 4 and 3 directions, so at least 8 items are needed; there are 6",
+    }
 
 
 def test_latents_that_do_not_belong_together_are_refused(lab: Lab, tmp_path: Path):

@@ -56,12 +56,10 @@ def test_a_study_measures_every_receiver_and_says_why_a_cell_is_impossible(file:
     ]  # fmt: skip
     assert "80" in str(report.rows[3].impossible)
     assert [row.verdict for row in report.rows] == [None, "holds items", "holds items", None, "no item found"]
-    assert report.rows[0].unmapped.median > report.rows[2].unmapped.median  # type: ignore[union-attr]
+    assert report.rows[0].fvu.median > report.rows[2].fvu.median  # type: ignore[union-attr]
     folder = file.parent / "study"
     lines = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
-    assert [float(line["unmapped"] or -1) for line in lines] == [
-        row.unmapped.median if row.unmapped else -1 for row in report.rows
-    ]
+    assert [float(line["fvu"] or -1) for line in lines] == [row.fvu.median if row.fvu else -1 for row in report.rows]
     assert "impossible: " in (folder / "table.md").read_text()
     assert (folder / "origins.png").read_bytes().startswith(b"\x89PNG")
     assert not [*(folder / "mine" / "bundles").iterdir(), *(folder / "mine" / "receivers").iterdir()]
@@ -87,7 +85,7 @@ def test_a_study_that_was_stopped_goes_on_and_finds_the_same(file: Path):
 
 
 def _rows(folder: Path) -> dict[str, str]:
-    return {line["name"]: line["unmapped"] for line in csv.DictReader((folder / "table.csv").read_text().splitlines())}
+    return {line["name"]: line["fvu"] for line in csv.DictReader((folder / "table.csv").read_text().splitlines())}
 
 
 def test_what_was_kept_is_not_made_again_and_no_receiver_begins_with_the_senders_weights(file: Path):
@@ -131,12 +129,12 @@ def test_a_receiver_that_is_the_sender_misses_nothing(file: Path):
 
     found = measure(runs[0], runs, read_split("mine", file), device=torch.device("cpu"))
 
-    assert found["unmapped"][0] == 0
-    assert found["unmapped"][1] > 0.1
-    assert found["mapped"][1] <= 1
+    assert found["fvu"][0] == 0
+    assert found["fvu"][1] > 0.1
+    assert found["fvu_mapped"][1] <= 1
 
 
-def _result(name: str, points: int, unmapped: float, reconstruction: float, verdict: Any = None) -> CellResult:
+def _result(name: str, points: int, fvu: float, reconstruction: float, verdict: Any = None) -> CellResult:
     audit = verdict and DisclosureAudit(
         n_items=9, n_held_out=0, typical_distance=1.0, n_rare=0,
         origins=(
@@ -147,13 +145,20 @@ def _result(name: str, points: int, unmapped: float, reconstruction: float, verd
         ),
     )  # fmt: skip
     cell = StudyCell(origin=name, points=points)
-    return CellResult(
-        cell=cell, unmapped=(unmapped,) * 3, reconstruction=(reconstruction,) * 3, audit=audit, elapsed_s=1.0
-    )
+    return CellResult(cell=cell, fvu=(fvu,) * 3, reconstruction=(reconstruction,) * 3, audit=audit, elapsed_s=1.0)
+
+
+def test_a_cell_that_was_measured_under_the_figures_earlier_names_is_read():
+    text = _result("decoded", 9, 0.25, 1.0).model_dump_json()
+
+    earlier = text.replace('"fvu":', '"unmapped":').replace('"fvu_mapped":', '"mapped":')
+
+    assert '"unmapped":[0.25' in earlier
+    assert CellResult.model_validate_json(earlier) == CellResult.model_validate_json(text)
 
 
 @pytest.mark.parametrize(
-    ("unmapped", "reconstruction", "verdict", "is_met"),
+    ("fvu", "reconstruction", "verdict", "is_met"),
     [
         (0.02, 10.49, "no item found", True),
         (0.021, 10.0, "no item found", False),
@@ -162,12 +167,12 @@ def _result(name: str, points: int, unmapped: float, reconstruction: float, verd
     ],
 )
 def test_the_target_is_no_item_a_tenth_of_the_error_and_a_twentieth_of_cost(
-    unmapped: float, reconstruction: float, verdict: str, is_met: bool
+    fvu: float, reconstruction: float, verdict: str, is_met: bool
 ):
     results = [
         _result("none", 0, 2.0, 10.0),
         _result("observed", 64, 0.2, 10.0, "holds items"),
-        _result("decoded", 9, unmapped, reconstruction, verdict),
+        _result("decoded", 9, fvu, reconstruction, verdict),
     ]
 
     rows = rows_of("mine", results)
@@ -226,7 +231,7 @@ def test_many_points_that_are_no_data_beat_few_that_are_and_all_beat_none(name: 
         tmp_path / "study", data={name: None if name == "digits" else DATA / f"{name}.npz"}, quick=True
     )
 
-    missed = {row.name: row.unmapped.median for row in report.rows if row.unmapped}
+    missed = {row.name: row.fvu.median for row in report.rows if row.fvu}
     assert max(missed["mixed-1024"], missed["moments-1024"]) < missed["observed-16"]
     assert all(missed["none"] > 4 * value for cell, value in missed.items() if cell != "none")
     nearest = {row.name: row.nearest_ratio_min for row in report.rows}

@@ -1,4 +1,4 @@
-"""How far one latent space is from another, as coordinates and up to a linear map (R-VAE paper, eq. 2)."""
+"""The linear map from one latent space to another, and its spectrum (R-VAE paper, appendices I and J)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from rosetta.arrays import Floats
-from rosetta.errors import MetricError
 from rosetta.metrics import Doubles, check_paired
 
 
@@ -16,36 +15,13 @@ class LinearFit(NamedTuple):
 
     matrix: Doubles  # shape (n_dims_reference, n_dims_other)
     offset: Doubles  # shape (n_dims_reference,)
-    distortion: float
-
-
-def unmapped_distortion(reference: Floats, other: Floats) -> float:
-    """Return Σ‖z¹ − z²‖² / Σ‖z¹ − mean z¹‖²: the share of variance missed with no map fitted.
-
-    0 is perfect; 1 is as far as answering with the mean; unrelated spaces give about 2. Equation 2 of the
-    R-VAE paper with A = I and b = 0.
-
-    Parameters
-    ----------
-    reference, other : float array, shape (n_items, n_dims)
-        Latents of the same items in the same order.
-
-    Raises
-    ------
-    MetricError
-        If the shapes differ or the reference does not vary.
-    """
-    z1, z2 = check_paired(reference, other)
-    if z1.shape != z2.shape:
-        raise MetricError(f"{z1.shape[1]} and {z2.shape[1]} dimensions cannot be compared unmapped")
-    return float(((z1 - z2) ** 2).sum() / ((z1 - z1.mean(axis=0)) ** 2).sum())
+    fvu_mapped: float
 
 
 def fit_linear_map(reference: Floats, other: Floats) -> LinearFit:
-    """Fit reference ≈ A other + b by least squares and return it with its distortion (R-VAE paper, eq. 2).
+    """Fit reference ≈ A other + b by least squares and return it with the variance that it leaves unexplained.
 
-    The distortion is min over A, b of Σ‖z¹ − A z² − b‖² / Σ‖z¹ − mean z¹‖²: 0 if one space is a linear
-    image of the other, at most 1. Where `other` lacks rank, A is the one of least norm.
+    Where `other` lacks rank, A is the one of least norm.
 
     Parameters
     ----------
@@ -58,8 +34,8 @@ def fit_linear_map(reference: Floats, other: Floats) -> LinearFit:
     mean1, mean2 = z1.mean(axis=0), z2.mean(axis=0)
     solution, *_ = np.linalg.lstsq(z2 - mean2, z1 - mean1, rcond=None)
     residual = (z1 - mean1) - (z2 - mean2) @ solution
-    distortion = float((residual**2).sum() / ((z1 - mean1) ** 2).sum())
-    return LinearFit(solution.T, mean1 - solution.T @ mean2, distortion)
+    unexplained = float((residual**2).sum() / ((z1 - mean1) ** 2).sum())
+    return LinearFit(solution.T, mean1 - solution.T @ mean2, unexplained)
 
 
 def singular_values(matrix: Floats) -> Doubles:
