@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from .parameters import as_options
+
 if TYPE_CHECKING:
     from rosetta.schemas.record import Record
 
@@ -26,7 +28,7 @@ def emit(record: Record, *, as_json: bool, text: Callable[[], None]) -> None:
 
 def note(message: str) -> None:
     """Print something by the way, to stderr."""
-    typer.echo(f"note: {plain(message)}", err=True)
+    typer.echo(f"note: {plain(as_options(message))}", err=True)
 
 
 def plain(text: str) -> str:

@@ -12,6 +12,7 @@ from .errors import exit_on_error
 from .options import Data, Features, Force, Json, RequireSignature, TrustedKeys, TrustFile, trust_options
 from .render import emit, facts, note, table, training_progress
 from .settings import Config, parsed, takes_settings
+from .settings_table import TRAIN
 from .train import (
     Anchors,
     CheckpointEpochs,
@@ -89,7 +90,7 @@ StaleAfter = Annotated[
 
 
 @takes_source
-@takes_settings()
+@takes_settings(TRAIN)
 def sweep(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The folder of runs to make.")],
@@ -130,7 +131,7 @@ def sweep(
     sweep.png and best.toml, which `rosetta train --config` takes.
     """
     with exit_on_error():
-        chosen = parsed(own_model(settings, model))
+        chosen = own_model(parsed(settings, TRAIN), model)
         from rosetta.sweeps.grids import read_grid
         from rosetta.training.devices import is_first_process
         from rosetta.verbs.sweep import sweep as run

@@ -12,6 +12,7 @@ from .errors import exit_on_error
 from .options import Data, Features, Force, Json, RequireSignature, TrustedKeys, TrustFile, trust_options
 from .render import emit, facts, note, table, training_progress
 from .settings import Config, parsed, takes_settings
+from .settings_table import TRAIN
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import RunSetReport, TrainReport
@@ -74,7 +75,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
 @takes_source
-@takes_settings()
+@takes_settings(TRAIN)
 def train(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The run folder to make.")],
@@ -105,7 +106,7 @@ def train(
 ) -> None:
     """Train a VAE on DATA; with --anchors, an R-VAE in the bundle's latent space."""
     with exit_on_error():
-        chosen = parsed(own_model(settings, model))
+        chosen = own_model(parsed(settings, TRAIN), model)
         from rosetta.training.devices import is_first_process
         from rosetta.verbs.train import train as run
 

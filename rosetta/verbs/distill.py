@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -46,6 +46,7 @@ from rosetta.inputs.streaming import memory_budget
 from rosetta.policies import load_policy, policy_mark, violations
 from rosetta.schemas.audit import Disclosure, DisclosureAudit
 from rosetta.schemas.distill import DistillSettings
+from rosetta.schemas.keywords import DistillOptions
 from rosetta.schemas.manifest import Coverage, Manifest, OriginEntry
 from rosetta.schemas.policy import Policy
 from rosetta.schemas.reports import DistillReport
@@ -76,7 +77,7 @@ def distill(
     on_note: Callable[[str], None] = lambda note: None,
     on_rows: OnRows = lambda n_done, n_rows: None,
     on_audit: OnRows = lambda n_done, n_rows: None,
-    **settings: Any,
+    **settings: Unpack[DistillOptions],
 ) -> DistillReport:
     """Write a bundle of anchor pairs and check pairs of a trained model.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from rosetta.arrays import Array, resolve_device
 from rosetta.errors import UsageError
@@ -17,6 +17,7 @@ from rosetta.runs.fit import Hooks
 from rosetta.runs.job import Job, make_job, new_model
 from rosetta.runs.records import Row
 from rosetta.runs.run_set import VARIED, RunContext, name_all, train_set
+from rosetta.schemas.keywords import TrainOptions
 from rosetta.schemas.reports import RunSetReport
 from rosetta.sweeps.criteria import AnchorLimit, Point, RankingRule, make_judge
 from rosetta.sweeps.grids import Values, parse_grid, points_of
@@ -65,7 +66,7 @@ def sweep(
     on_epoch: Callable[[list[Row]], None] = lambda rows: None,
     on_note: Callable[[str], None] = lambda note: None,
     on_ranked: Callable[[list[Point], RankingRule], None] = lambda points, judge: None,
-    **settings: Any,
+    **settings: Unpack[TrainOptions],
 ) -> RunSetReport:
     """Train a model at every point of a grid and choose the best, as the R-VAE paper's appendix B does for λ and β.
 

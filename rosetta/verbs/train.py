@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 from rosetta.arrays import Array, resolve_device
 from rosetta.errors import UsageError
@@ -22,6 +22,7 @@ from rosetta.runs.job import Job, make_job
 from rosetta.runs.records import Row
 from rosetta.runs.run_set import RunContext, train_alone, train_set
 from rosetta.runs.splitting import n_held_out
+from rosetta.schemas.keywords import TrainOptions
 from rosetta.schemas.reports import RunSetReport, TrainReport
 from rosetta.schemas.run import TrainSettings
 from rosetta.settings import check_settings
@@ -67,7 +68,7 @@ def train(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[list[Row]], None] = lambda rows: None,
     on_note: Callable[[str], None] = lambda note: None,
-    **settings: Any,
+    **settings: Unpack[TrainOptions],
 ) -> TrainReport | RunSetReport:
     """Train a VAE on `data`, anchored to the Rosetta pairs of `anchors` if there are any, and leave a run folder.
 
