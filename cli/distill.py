@@ -25,7 +25,7 @@ from .options import (
     Memory,
     Preprocess,
 )
-from .render import emit, note, row_progress
+from .render import emit, row_progress
 from .settings import parsed, takes_settings
 from .settings_table import DISTILL
 
@@ -108,7 +108,6 @@ def distill(
     with exit_on_error():
         from rosetta.verbs.distill import distill as run
 
-        notes: list[str] = []
         chosen, items = model_and_data(model, data, has_latents=latents is not None)
         progress = row_progress(f"distilling {output.stem}"), row_progress("auditing the points")
         with dask_executor(dask) as executor, progress[0] as on_rows, progress[1] as on_audit:
@@ -132,13 +131,10 @@ def distill(
                 device=device.value,
                 allow_code=allow_code,
                 force=force,
-                on_note=notes.append,
                 on_rows=on_rows,
                 on_audit=on_audit,
                 **parsed(settings, DISTILL),
             )
-        for each in notes:
-            note(each)
         emit(report, as_json=json, text=lambda: show(report))
 
 

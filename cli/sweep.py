@@ -10,7 +10,7 @@ import typer
 from .data import takes_source
 from .errors import exit_on_error
 from .options import Data, Features, Force, Json, RequireSignature, TrustedKeys, TrustFile, trust_options
-from .render import emit, facts, note, table, training_progress
+from .render import emit, facts, table, training_progress
 from .settings import Config, parsed, takes_settings
 from .settings_table import TRAIN
 from .train import (
@@ -137,7 +137,6 @@ def sweep(
         from rosetta.verbs.sweep import sweep as run
 
         trust = trust_options(require_signature, trusted_key, trust_file)
-        notes: list[str] = []
         found: list[tuple[list[Point], RankingRule]] = []
         with training_progress(f"sweeping {output.name}", quiet=quiet) as (on_progress, on_epoch):
             report = run(
@@ -168,14 +167,11 @@ def sweep(
                 force=force,
                 on_progress=on_progress,
                 on_epoch=on_epoch,
-                on_note=notes.append,
                 on_ranked=lambda points, judge: found.append((points, judge)),
                 **chosen,
             )
         if not is_first_process():
             return
-        for each in notes:
-            note(each)
         emit(report, as_json=json, text=lambda: _show(report, *found[0], data=data))
 
 

@@ -10,7 +10,7 @@ import typer
 from .data import takes_source
 from .errors import exit_on_error
 from .options import Data, Features, Force, Json, RequireSignature, TrustedKeys, TrustFile, trust_options
-from .render import emit, facts, note, table, training_progress
+from .render import emit, facts, table, training_progress
 from .settings import Config, parsed, takes_settings
 from .settings_table import TRAIN
 
@@ -111,7 +111,6 @@ def train(
         from rosetta.verbs.train import train as run
 
         trust = trust_options(require_signature, trusted_key, trust_file)
-        notes: list[str] = []
         with training_progress(f"training {output.name}", quiet=quiet) as (on_progress, on_epoch):
             report = run(
                 data,
@@ -135,13 +134,10 @@ def train(
                 force=force,
                 on_progress=on_progress,
                 on_epoch=on_epoch,
-                on_note=notes.append,
                 **chosen,
             )
         if not is_first_process():
             return
-        for each in notes:
-            note(each)
         emit(report, as_json=json, text=lambda: show(report, chosen))
 
 

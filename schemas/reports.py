@@ -25,6 +25,7 @@ class TrainReport(Record):
     final: FinalFigures
     final_anchor_weight: NonNegative | None = None
     anchors: tuple[AnchorSource, ...]
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class RunSetReport(Record):
@@ -35,6 +36,7 @@ class RunSetReport(Record):
     n_validation: Count
     anchors: tuple[AnchorSource, ...]
     runs: RunSet
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class DistillReport(Record):
@@ -58,6 +60,7 @@ class DistillReport(Record):
     strata: tuple[StratumCount, ...] = ()  # where points were chosen from strata
     filled_features: tuple[Text, ...] = ()  # that the data lacks
     n_skipped: Count = 0  # bad files that were left out
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class Interval(Record):
@@ -102,6 +105,7 @@ class CheckReport(Record):
     retrieval_top1: Share
     content_id: Sha256
     signed_by: tuple[SignedBy, ...] = ()
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class LinearMap(Record):
@@ -143,6 +147,7 @@ class CompareReport(Record):
     procrustes: float
     linear_map: LinearMap
     null: CompareNull
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class MigrateReport(Record):
@@ -163,6 +168,7 @@ class EmbedReport(Record):
     n_items: Positive
     n_dims: Positive
     rows_per_s: NonNegative
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class SignatureState(Record):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from rosetta.cli.parameters import as_options
 from rosetta.schemas.export import documents
 
 from rosetta.rules import catalogue
@@ -46,7 +47,7 @@ def _rules() -> str:
         ]
         for rule in sorted((r for r in catalogue() if r.severity == severity), key=lambda r: r.id):
             text = " ".join(rule.text.split()).replace("|", "\\|")
-            lines.append(f"| {rule.id} | {text} | {rule.fix} | {rule.section} |")
+            lines.append(as_options(f"| {rule.id} | {text} | {rule.fix} | {rule.section} |"))
     return "\n".join(lines) + "\n"
 
 

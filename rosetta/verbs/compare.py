@@ -79,7 +79,13 @@ def compare(
             offset_norm=float(np.linalg.norm(fit.offset)),
         ),
         null=_null(reference, other, rng),
+        notes=_notes(len(reference), len(spectrum)),
     )
+
+
+def _notes(n_items: int, n_dims: int) -> tuple[str, ...]:
+    few = n_items < 2 * n_dims
+    return (f"a linear map can fit {n_items} items whatever they are: compare on more",) if few else ()
 
 
 def _latents(source: Latents, data: Any, features: Features, how: Mapping[str, Any]) -> Floats:

@@ -43,6 +43,7 @@ from rosetta.inputs.matching import Features
 from rosetta.inputs.models import BUDGET_GIB, expected_by, notes_on
 from rosetta.inputs.prepare import note_order
 from rosetta.inputs.streaming import memory_budget
+from rosetta.notes import keeps_notes
 from rosetta.policies import load_policy, policy_mark, violations
 from rosetta.schemas.audit import Disclosure, DisclosureAudit
 from rosetta.schemas.distill import DistillSettings
@@ -53,6 +54,7 @@ from rosetta.schemas.reports import DistillReport
 from rosetta.settings import check_settings
 
 
+@keeps_notes
 def distill(
     model: str | PathLike[str] | None,
     data: Any,

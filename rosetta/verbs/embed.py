@@ -19,6 +19,7 @@ from rosetta.inputs.matching import Features
 from rosetta.inputs.models import BUDGET_GIB, expected_by, notes_on, open_model
 from rosetta.inputs.prepare import Prepared, Streamable, note_order, prepare_within
 from rosetta.inputs.streaming import GIB
+from rosetta.notes import keeps_notes
 from rosetta.schemas.reports import EmbedReport
 
 
@@ -53,6 +54,7 @@ def latents_of(
     return latents if all_dims or opened.space_dims is None else latents[:, : opened.space_dims]
 
 
+@keeps_notes
 def embed(
     model: str | PathLike[str],
     data: Any,

@@ -13,6 +13,7 @@ from rosetta.errors import UsageError
 from rosetta.files import Paths, check_output, listed, shown
 from rosetta.inputs.matching import Features
 from rosetta.inputs.prepare import Streamable
+from rosetta.notes import keeps_notes
 from rosetta.runs.fit import Hooks
 from rosetta.runs.job import Job, make_job, new_model
 from rosetta.runs.records import Row
@@ -34,6 +35,7 @@ BYTES_A_PARAMETER = 16
 STALE_S = 120
 
 
+@keeps_notes
 def sweep(
     data: str | Array,
     output: str | PathLike[str],

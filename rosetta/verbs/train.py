@@ -14,6 +14,7 @@ from rosetta.files import Paths, check_output
 from rosetta.inputs.matching import Features
 from rosetta.inputs.prepare import COUNTS, Prepared, Streamable
 from rosetta.inputs.streaming import gibibytes
+from rosetta.notes import keeps_notes
 from rosetta.policies import load_policy
 from rosetta.runs.advice import guidance
 from rosetta.runs.configure import split_items
@@ -43,6 +44,7 @@ UNUSUAL_VALUE = 20.0  # beyond this, inputs are probably raw numbers that were m
 ReplicateMode = Literal["auto", "stacked", "sequential"]
 
 
+@keeps_notes
 def train(
     data: str | Array,
     output: str | PathLike[str],
