@@ -30,6 +30,6 @@ def test_a_report_has_the_notes_that_the_listener_heard():
 def test_embed_reports_what_it_notes(lab: Lab, tmp_path: Path):
     heard: list[str] = []
 
-    report = embed(lab.alice, lab.train, tmp_path / "z.npy", on_note=heard.append)
+    report = embed(lab.run, lab.train, tmp_path / "z.npy", on_note=heard.append)
 
     assert report.notes == tuple(heard)
