@@ -26,7 +26,7 @@ class DistillSettings(Record):
         "'NAME[; orcid=…][; affiliation=…]'; may be repeated.",
         WORDS,
         metavar="NAME",
-        name="--creator",
+        name="creator",
         repeats=True,
     )
     origin: Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(strict=False, min_length=1)] | None = option(

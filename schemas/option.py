@@ -23,11 +23,11 @@ class Option:
     metavar : str, optional
         What stands for the value in help.
     name : str, optional
-        The option, where it is not named after the field: ``--creator`` for `creators`.
+        The option, where it is not named after the field: ``creator`` for `creators`.
     repeats : bool
         May be given several times, once for each value; a sequence is otherwise written with commas.
     is_flag : bool
-        Has no ``--no-`` form.
+        Has no form that says no.
     """
 
     help: str

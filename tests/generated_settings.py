@@ -54,7 +54,7 @@ def _setting(name: str, info: FieldInfo) -> str:
     parts |= {
         "is_required": info.is_required(),
         "metavar": option.metavar,
-        "option": option.name,
+        "option": option.name and f"--{option.name}",
         "is_flag": option.is_flag,
     }
     parts |= _form(kinds, option)
