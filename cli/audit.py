@@ -10,6 +10,7 @@ import typer
 from .data import takes_source
 from .errors import exit_on_error
 from .options import DATA_HELP, AllowCode, AllowPickle, BundlePath, Features, Force, Groups, Json, Memory, Seed
+from .parameters import as_options
 from .render import emit, note, plain, row_progress, table
 from .shadows import SHADOWS, shadows_of, show_shadows, tell_shadow
 
@@ -111,7 +112,6 @@ def audit(
     with exit_on_error():
         from rosetta.verbs.audit import audit as run
 
-        notes: list[str] = []
         n_shadows = shadows_of(thorough, shadows)
         with row_progress(f"auditing {bundle.name}") as on_rows:
             found = run(
@@ -138,11 +138,8 @@ def audit(
                 canary_record=canary_record,
                 on_plan=note,
                 on_shadow=tell_shadow,
-                on_note=notes.append,
                 on_rows=on_rows,
             )
-        for each in notes:
-            note(each)
         emit(found, as_json=json, text=lambda: _show(found, has_policy=policy is not None))
         raise typer.Exit(1 if found.violations else 0)
 
@@ -153,17 +150,17 @@ def _show(report: AuditReport, *, has_policy: bool) -> None:
     for origin in found.origins:
         typer.echo(f"\n{origin.origin}: {origin.verdict.upper()}")
         for reason in origin.reasons:
-            typer.echo(f"  - {plain(reason)}")
+            typer.echo(f"  - {plain(as_options(reason))}")
     if found.attacks:
         _attacks(found)
     for finding in found.findings:
         whose = f" ({finding.origin})" if finding.origin else ""
-        typer.echo(f"{'! ' if finding.verdict else '  '}{finding.attack}{whose}: {plain(finding.reason)}")
+        typer.echo(f"{'! ' if finding.verdict else '  '}{finding.attack}{whose}: {plain(as_options(finding.reason))}")
     show_shadows(report)
     if has_policy:
         typer.echo(f"\npolicy: {'BROKEN' if report.violations else 'kept'}")
     for violation in report.violations:
-        typer.echo(f"  - {plain(violation)}")
+        typer.echo(f"  - {plain(as_options(violation))}")
 
 
 def _table(found: DisclosureAudit) -> None:

@@ -21,7 +21,7 @@ from .options import (
     TrustFile,
     trust_options,
 )
-from .render import emit, facts, note, row_progress
+from .render import emit, facts, row_progress
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import CheckReport, OriginAgreement
@@ -59,8 +59,6 @@ def check(
                 allow_pickle=allow_pickle, **trust,
             )  # fmt: skip
         emit(report, as_json=json, text=lambda: _show(report))
-        if not {"observed", "public"} & set(report.origins):
-            note("these check pairs are not data; real items agree less well than they do")
         raise typer.Exit(0 if report.verdict == "aligned" else 1)
 
 

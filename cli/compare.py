@@ -9,7 +9,7 @@ import typer
 from .data import takes_source
 from .errors import exit_on_error
 from .options import AllowCode, AllowPickle, Device, DeviceOption, Features, Json, Preprocess, Seed
-from .render import emit, facts, note, row_progress, table
+from .render import emit, facts, row_progress, table
 
 if TYPE_CHECKING:
     from rosetta.schemas.metrics import MetricValue
@@ -52,9 +52,6 @@ def compare(
                 allow_pickle=allow_pickle,
             )  # fmt: skip
         emit(report, as_json=json, text=lambda: _show(report))
-        fitted = report.linear_map
-        if fitted is not None and report.n_items < 2 * len(fitted.singular_values):
-            note(f"a linear map can fit {report.n_items} items whatever they are: compare on more")
 
 
 def _show(report: CompareReport) -> None:

@@ -10,7 +10,7 @@ import typer
 from .data import takes_source
 from .errors import exit_on_error
 from .options import AllowCode, AllowPickle, Data, Device, DeviceOption, Features, Force, Json, Model, Preprocess
-from .render import emit, facts, note, row_progress
+from .render import emit, facts, row_progress
 
 AllDims = Annotated[bool, typer.Option("--all-dims", help="Write a model's free dimensions as well.")]
 
@@ -33,7 +33,6 @@ def embed(
     with exit_on_error():
         from rosetta.verbs.embed import embed as run
 
-        notes: list[str] = []
         with row_progress(f"embedding {data}") as on_rows:
             report = run(
                 model,
@@ -47,10 +46,7 @@ def embed(
                 all_dims=all_dims,
                 force=force,
                 on_rows=on_rows,
-                on_note=notes.append,
             )
-        for each in notes:
-            note(each)
         emit(
             report,
             as_json=json,

@@ -10,6 +10,7 @@ from typing import TextIO
 
 import typer
 
+from .parameters import as_options
 from .render import note
 
 INTERRUPTED = 130
@@ -67,5 +68,5 @@ def show_warning(
 
 
 def _stop(message: str, code: int) -> None:
-    typer.echo(f"error: {message}", err=True)
+    typer.echo(f"error: {as_options(message)}", err=True)
     sys.exit(code)

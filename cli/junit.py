@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from .parameters import as_options
 from .render import plain
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def _case(report: ValidationReport, rule: Rule) -> ElementTree.Element:
     counts = {"fatal", "error", *(["warning"] if report.strict else [])}
     if found and rule.severity in counts:
         failure = ElementTree.SubElement(case, "failure", type=rule.severity, message=plain(found[0].message))
-        failure.text = f"{text}\n{rule.fix} (specification, section {rule.section})"
+        failure.text = f"{text}\n{as_options(rule.fix)} (specification, section {rule.section})"
     elif reasons:
-        ElementTree.SubElement(case, "skipped", message=reasons[0])
+        ElementTree.SubElement(case, "skipped", message=as_options(reasons[0]))
     elif found:
         ElementTree.SubElement(case, "system-out").text = text
     return case

@@ -31,7 +31,7 @@ def _list(found: ObjectiveCatalogue) -> None:
         if number:
             typer.echo("")
         settings = [
-            (f"--set {setting.name}={setting.default:g}" if isinstance(setting.default, float) else setting.name,
+            (f"--{setting.name.replace('_', '-')} {setting.default}",
              setting.description or "")
             for setting in each.settings
         ]  # fmt: skip

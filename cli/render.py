@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from .parameters import as_options
+
 if TYPE_CHECKING:
     from rosetta.schemas.record import Record
 
@@ -17,16 +19,20 @@ if TYPE_CHECKING:
 
 
 def emit(record: Record, *, as_json: bool, text: Callable[[], None]) -> None:
-    """Print the record as JSON, or call `text` to print it for a person."""
+    """Print the record as JSON, or call `text` to print it for a person; its notes go to stderr."""
+    notes = [as_options(each) for each in getattr(record, "notes", ())]
+    for each in notes:
+        note(each)
     if as_json:
-        typer.echo(record.model_dump_json(indent=2))
+        shown = record.model_copy(update={"notes": tuple(notes)}) if notes else record
+        typer.echo(shown.model_dump_json(indent=2))
     else:
         text()
 
 
 def note(message: str) -> None:
     """Print something by the way, to stderr."""
-    typer.echo(f"note: {plain(message)}", err=True)
+    typer.echo(f"note: {plain(as_options(message))}", err=True)
 
 
 def plain(text: str) -> str:
@@ -38,7 +44,7 @@ def facts(rows: Sequence[tuple[str, str]]) -> None:
     """Print names and values in two columns; an empty name leaves a line free."""
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        typer.echo(f"{name:<{width}}  {plain(value)}".rstrip())
+        typer.echo(f"{name:<{width}}  {plain(as_options(value))}".rstrip())
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

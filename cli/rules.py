@@ -8,6 +8,7 @@ import typer
 
 from .errors import exit_on_error
 from .options import Json
+from .parameters import as_options
 from .render import emit, facts
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def explain(
 
 def _list(listed: RuleCatalogue) -> None:
     for rule in listed.rules:
-        typer.echo(f"{rule.rule}  {rule.severity:<7}  {rule.text}")
+        typer.echo(f"{rule.rule}  {rule.severity:<7}  {as_options(rule.text)}")
 
 
 def _explain(found: RuleCatalogue) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from .parameters import as_options
+
 if TYPE_CHECKING:
     from rosetta.schemas.validation import Finding, ValidationReport, ValidationSummary
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
 _LEVELS = {"fatal": "error", "error": "error", "warning": "warning", "info": "note"}
 
 
@@ -27,8 +30,8 @@ def sarif(summary: ValidationSummary) -> str:
         "rules": [
             {
                 "id": rule.id,
-                "shortDescription": {"text": rule.text},
-                "help": {"text": f"{rule.fix} (specification, section {rule.section})"},
+                "shortDescription": {"text": as_options(rule.text)},
+                "help": {"text": f"{as_options(rule.fix)} (specification, section {rule.section})"},
                 "defaultConfiguration": {"level": _LEVELS[rule.severity]},
             }
             for rule in rules

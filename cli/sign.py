@@ -9,7 +9,7 @@ import typer
 
 from .errors import exit_on_error
 from .options import BundlePath, Json, PassphraseFile, is_terminal, read_passphrase_file
-from .render import emit, facts, note
+from .render import emit, facts
 
 if TYPE_CHECKING:
     from rosetta.schemas.signature import SignReport
@@ -31,11 +31,8 @@ def sign(
     with exit_on_error():
         from rosetta.verbs.sign import sign as run
 
-        notes: list[str] = []
         passphrase = read_passphrase_file(passphrase_file) or (_ask if is_terminal() else None)
-        report = run(bundle, key=key, passphrase=passphrase, force=force, on_note=notes.append)
-        for each in notes:
-            note(each)
+        report = run(bundle, key=key, passphrase=passphrase, force=force)
         emit(report, as_json=json, text=lambda: _show(report))
 
 

@@ -10,8 +10,9 @@ import typer
 from .data import takes_source
 from .errors import exit_on_error
 from .options import Data, Features, Force, Json, RequireSignature, TrustedKeys, TrustFile, trust_options
-from .render import emit, facts, note, table, training_progress
+from .render import emit, facts, table, training_progress
 from .settings import Config, parsed, takes_settings
+from .settings_table import TRAIN
 from .train import (
     Anchors,
     CheckpointEpochs,
@@ -20,12 +21,14 @@ from .train import (
     Log,
     Memory,
     Nodes,
+    ObjectiveSettings,
     OwnModel,
     Plot,
     Quiet,
     ReplicateMode,
     Resume,
     StartFrom,
+    of_objective,
     own_model,
 )
 
@@ -89,7 +92,7 @@ StaleAfter = Annotated[
 
 
 @takes_source
-@takes_settings()
+@takes_settings(TRAIN)
 def sweep(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The folder of runs to make.")],
@@ -122,6 +125,7 @@ def sweep(
     devices: Devices = 1,
     nodes: Nodes = 1,
     memory: Memory = None,
+    objective_setting: ObjectiveSettings = None,
     **settings: Any,
 ) -> None:
     """Train a model at every point of a grid on DATA, and choose the best.
@@ -130,13 +134,12 @@ def sweep(
     sweep.png and best.toml, which `rosetta train --config` takes.
     """
     with exit_on_error():
-        chosen = parsed(own_model(settings, model))
+        chosen = own_model(parsed(settings, TRAIN), model) | of_objective(objective_setting)
         from rosetta.sweeps.grids import read_grid
         from rosetta.training.devices import is_first_process
         from rosetta.verbs.sweep import sweep as run
 
         trust = trust_options(require_signature, trusted_key, trust_file)
-        notes: list[str] = []
         found: list[tuple[list[Point], RankingRule]] = []
         with training_progress(f"sweeping {output.name}", quiet=quiet) as (on_progress, on_epoch):
             report = run(
@@ -167,14 +170,11 @@ def sweep(
                 force=force,
                 on_progress=on_progress,
                 on_epoch=on_epoch,
-                on_note=notes.append,
                 on_ranked=lambda points, judge: found.append((points, judge)),
                 **chosen,
             )
         if not is_first_process():
             return
-        for each in notes:
-            note(each)
         emit(report, as_json=json, text=lambda: _show(report, *found[0], data=data))
 
 

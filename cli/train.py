@@ -10,8 +10,9 @@ import typer
 from .data import takes_source
 from .errors import exit_on_error
 from .options import Data, Features, Force, Json, RequireSignature, TrustedKeys, TrustFile, trust_options
-from .render import emit, facts, note, table, training_progress
+from .render import emit, facts, table, training_progress
 from .settings import Config, parsed, takes_settings
+from .settings_table import TRAIN
 
 if TYPE_CHECKING:
     from rosetta.schemas.reports import RunSetReport, TrainReport
@@ -44,6 +45,13 @@ OwnModel = Annotated[
         help="A network of your own: a function of input shape and latent dimensions that returns encoder and decoder.",
     ),
 ]  # fmt: skip
+ObjectiveSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", rich_help_panel="Training",
+        help="A setting of an objective that is not built in; may be repeated.",
+    ),
+]  # fmt: skip
 StartFrom = Annotated[
     Path | None, typer.Option(metavar="RUN", help="Begin with the weights of this run, of the same network.")
 ]
@@ -74,7 +82,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
 @takes_source
-@takes_settings()
+@takes_settings(TRAIN)
 def train(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The run folder to make.")],
@@ -101,16 +109,16 @@ def train(
     devices: Devices = 1,
     nodes: Nodes = 1,
     memory: Memory = None,
+    objective_setting: ObjectiveSettings = None,
     **settings: Any,
 ) -> None:
     """Train a VAE on DATA; with --anchors, an R-VAE in the bundle's latent space."""
     with exit_on_error():
-        chosen = parsed(own_model(settings, model))
+        chosen = own_model(parsed(settings, TRAIN), model) | of_objective(objective_setting)
         from rosetta.training.devices import is_first_process
         from rosetta.verbs.train import train as run
 
         trust = trust_options(require_signature, trusted_key, trust_file)
-        notes: list[str] = []
         with training_progress(f"training {output.name}", quiet=quiet) as (on_progress, on_epoch):
             report = run(
                 data,
@@ -134,13 +142,10 @@ def train(
                 force=force,
                 on_progress=on_progress,
                 on_epoch=on_epoch,
-                on_note=notes.append,
                 **chosen,
             )
         if not is_first_process():
             return
-        for each in notes:
-            note(each)
         emit(report, as_json=json, text=lambda: show(report, chosen))
 
 
@@ -155,6 +160,22 @@ def own_model(settings: dict[str, Any], model: str | None) -> dict[str, Any]:
     if ":" not in model:
         raise UsageError(f"--model is {model!r}; expected package.module:factory. A built-in one is an --architecture")
     return settings | {"architecture": model}
+
+
+def of_objective(texts: list[str] | None) -> dict[str, float | str]:
+    """Return settings of an objective from texts such as ``strength=4``, or raise UsageError."""
+    from rosetta.errors import UsageError
+
+    found: dict[str, float | str] = {}
+    for text in texts or ():
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name or not value:
+            raise UsageError(f"--set is {text!r}; expected NAME=VALUE, such as strength=4")
+        try:
+            found[name.replace("-", "_")] = float(value)
+        except ValueError:
+            found[name.replace("-", "_")] = value
+    return found
 
 
 def show(report: TrainReport | RunSetReport, settings: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import typer
 from .data import takes_source
 from .errors import exit_on_error
 from .options import AllowCode, AllowPickle, Features, Json, TrustedKeys, TrustFile
+from .parameters import as_options
 from .render import count_progress, plain
 
 if TYPE_CHECKING:
@@ -120,13 +121,13 @@ def _show(report: ValidationReport, *, with_facts: bool) -> None:
     for each in report.findings:
         if each.severity == "info" and not with_facts:
             continue
-        typer.echo(plain(f"{each.severity:<7} {each.rule} {each.location}: {each.message}"))
+        typer.echo(plain(f"{each.severity:<7} {each.rule} {each.location}: {as_options(each.message)}"))
         if each.severity != "info":
-            typer.echo(f"        → {each.fix} (spec {each.spec_section})")
+            typer.echo(f"        → {as_options(each.fix)} (spec {each.spec_section})")
     reasons = [skipped.reason for skipped in report.skipped]
     for reason in dict.fromkeys(reasons):
         rules = [skipped.rule for skipped in report.skipped if skipped.reason == reason]
-        typer.echo(f"skipped {len(rules)} rule{'s' * (len(rules) != 1)} ({reason}): {_some(rules)}")
+        typer.echo(f"skipped {len(rules)} rule{'s' * (len(rules) != 1)} ({as_options(reason)}): {_some(rules)}")
     if report.left_out:
         typer.echo(f"found and not asked for: {_some(list(report.left_out))}")
     counts = ", ".join(

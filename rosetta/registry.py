@@ -59,6 +59,11 @@ class Registry(Generic[T]):
             raise UsageError(f"no {self.kind} called {name!r}.{hint} Known: {', '.join(sorted(self))}.")
         return self._known[name]
 
+    def own(self) -> Iterator[str]:
+        """Yield the names of the built-in plug-ins, in order, without looking for those of others."""
+        self._load_own()
+        yield from sorted(self._known)
+
     def __contains__(self, name: object) -> bool:
         self._load_own()
         if name not in self._known:  # looking through what is installed takes time

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -18,7 +19,7 @@ WORDS = {
 }
 
 
-def check_settings(kind: type[R], settings: dict[str, Any]) -> R:
+def check_settings(kind: type[R], settings: Mapping[str, Any]) -> R:
     """Return the settings as a record, or raise UsageError with every one that is unknown, missing or out of range."""
     problems = []
     for name in sorted(settings.keys() - kind.model_fields.keys()):

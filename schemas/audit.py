@@ -213,3 +213,4 @@ class AuditReport(Record):
     violations: tuple[Text, ...] = ()  # of the policy, where one was given
     shadows: ShadowAudit | None = None  # with --thorough
     canaries: tuple[Canary, ...] = ()  # with --canaries
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr

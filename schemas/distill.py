@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
+from rosetta.schemas.option import option
 from rosetta.schemas.record import Count, Positive, PrivacyLevel, Record, Text
 
 MOST_POINTS = 65_536
+POINTS, PRIVACY, WORDS = "Points", "What they reveal", "Words"
 
 
 def _listed(value: object) -> object:
@@ -15,41 +17,123 @@ def _listed(value: object) -> object:
 
 
 class DistillSettings(Record):
-    """The options of `rosetta distill`: how many pairs of what kind, and the words that go into the manifest."""
+    """How many pairs of what kind, how much they reveal, and the words that go into the manifest."""
 
-    license: Text  # an SPDX expression
-    title: Text
-    creators: Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]  # NAME[; orcid=…][; affiliation=…]
-    # each NAME or NAME=N, with N anchor pairs; None: decoded, or moments if the model has no decoder
-    origin: Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(strict=False, min_length=1)] | None = None
-    # anchor pairs of origins without a number; auto: of observed ones, as many as improve the coverage
-    pairs: Annotated[int, Field(ge=1, le=MOST_POINTS)] | Literal["auto"] | None = None
-    checks: Count = 32  # check pairs, beside the anchors, divided among the origins as these are
-    observed_checks: Count = 0  # items of the data, as further check pairs
-    select: Text | None = None  # None: k-means; for observed and public points
-    stratify: Text | None = None  # a column or source of labels, or density: observed points from each stratum alike
-    members: Annotated[int, Field(ge=2)] = 10  # items behind an averaged point, at least
-    mix: Annotated[int, Field(ge=2, le=1000)] = 3  # items behind a mixed point
-    draw: Text = "moments"  # of the latents of decoded points
-    residuals: bool = True  # added to decoded points, drawn from the moments of what the decoder leaves out of items
-    reencoding_limit: Annotated[float, Field(gt=0)] = 1.5  # in total sds; unrelated latents are 1.4 apart
-    store: Literal["auto", "uint8", "float32"] = "auto"  # auto: 8 bits where they hold the data's own values
-    privacy: PrivacyLevel = "standard"  # how much the file says beside its points, and which points are refused
-    reproducible: bool = False  # draws from the seed, and not from the system's secret randomness
-    groups: Text | None = None  # a column or source that says whose each item is: the unit that is protected
-    audit_held_out: bool = False  # what the run held out of its training stays out of the points, for the audit
-    dp_epsilon: Annotated[float, Field(gt=0)] | None = None  # of all origins together
-    dp_delta: Annotated[float, Field(gt=0, lt=1)] | None = None
-    dp_norm: Annotated[float, Field(gt=0)] | None = None  # distance that counts; None: half the range's diagonal
-    terms: Text | None = None
-    description: Text | None = None
-    citation: Text | None = None
-    data_description: Text | None = None
-    space_name: Text | None = None
-    modality: Text | None = None
-    units: Text | None = None
-    axes: Annotated[tuple[Text, ...], Field(strict=False)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    license: Text = option(..., "Licence of the bundle, such as CC-BY-4.0.", WORDS, metavar="SPDX")
+    title: Text = option(..., "Title of the bundle.", WORDS)
+    creators: Annotated[tuple[Text, ...], Field(strict=False, min_length=1)] = option(
+        ...,
+        "'NAME[; orcid=…][; affiliation=…]'; may be repeated.",
+        WORDS,
+        metavar="NAME",
+        name="creator",
+        repeats=True,
+    )
+    origin: Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(strict=False, min_length=1)] | None = option(
+        None,
+        "Where points come from: decoded, averaged, mixed, moments, public, or observed (items of DATA). May be "
+        "repeated, each with N anchors of it.",
+        POINTS,
+        shown="decoded; moments without a decoder",
+        metavar="NAME[=N]",
+        repeats=True,
+    )
+    # of the origins without a number
+    pairs: Annotated[int, Field(ge=1, le=MOST_POINTS)] | Literal["auto"] | None = option(
+        None,
+        "Anchor pairs, to train with; auto doubles observed ones until the coverage hardly improves.",
+        POINTS,
+        shown="64 observed, averaged or public, 4096 others",
+        metavar="N|auto",
+    )
+    # beside the anchors, divided among the origins as these are
+    checks: Count = option(32, "Check pairs of the same kinds, held out for the proof.", POINTS)
+    observed_checks: Count = option(0, "Items of DATA, as further check pairs.", POINTS)
+    select: Text | None = option(
+        None,
+        "How observed or public points are chosen: kmeans, minibatch-kmeans, agglomerative, gmm, k-medoids, farthest, "
+        "herding or random.",
+        POINTS,
+        shown="kmeans",
+    )
+    stratify: Text | None = option(
+        None,
+        "Choose observed points from each group alike, so that the rare are there: a column of DATA, a file of labels, "
+        "or layers of density.",
+        POINTS,
+        metavar="COLUMN|density",
+    )
+    members: Annotated[int, Field(ge=2)] = option(10, "Items behind an averaged point, at least.", POINTS)
+    mix: Annotated[int, Field(ge=2, le=1000)] = option(3, "Items in a mixed point.", POINTS)
+    draw: Text = option(
+        "moments",
+        "How latents of decoded points are drawn: moments, mixture, jitter, centroids or boundary.",
+        POINTS,
+    )
+    residuals: bool = option(
+        True,
+        "Add to decoded points a share of what the decoder leaves out of items, drawn from its moments.",
+        POINTS,
+    )
+    # unrelated latents are 1.4 apart
+    reencoding_limit: Annotated[float, Field(gt=0)] = option(
+        1.5,
+        "Decoded points that the encoder puts farther from where they were drawn are dropped; in total standard "
+        "deviations of the space.",
+        POINTS,
+    )
+    store: Literal["auto", "uint8", "float32"] = option(
+        "auto", "How inputs are stored; auto takes 8 bits where they hold DATA's own values.", POINTS
+    )
+    privacy: PrivacyLevel = option(
+        "standard",
+        "How much the file says beside its points, and which points are refused; open: items may be known.",
+        PRIVACY,
+    )
+    reproducible: bool = option(
+        False,
+        "Draw from `seed` instead of the system's secret randomness: for tests, since a seed can be guessed.",
+        PRIVACY,
+        is_flag=True,
+    )
+    # the unit that is protected
+    groups: Text | None = option(
+        None,
+        "Whose each item is, where somebody has several: a column of DATA, or a source such as file.npz::donor.",
+        PRIVACY,
+        metavar="COLUMN",
+    )
+    audit_held_out: bool = option(
+        False,
+        "Keep what MODEL's training held out (`validation` of train) out of the points, and test membership with it.",
+        PRIVACY,
+        is_flag=True,
+    )
+    dp_epsilon: Annotated[float, Field(gt=0)] | None = option(
+        None,
+        "Differential privacy of averaged or moments points, all together; labels are not covered.",
+        PRIVACY,
+    )
+    dp_delta: Annotated[float, Field(gt=0, lt=1)] | None = option(None, "Its delta, well below 1 / items.", PRIVACY)
+    dp_norm: Annotated[float, Field(gt=0)] | None = option(
+        None,
+        "Largest distance of an item from the mean that counts; to be chosen without looking at DATA.",
+        PRIVACY,
+        shown="half the range's diagonal",
+    )
+    terms: Text | None = option(None, "Terms of use beside the licence.", WORDS)
+    description: Text | None = option(None, "What the latent space is.", WORDS)
+    citation: Text | None = option(None, "How to cite the bundle.", WORDS)
+    data_description: Text | None = option(None, "What the data is, without paths.", WORDS)
+    space_name: Text | None = option(None, "Name of the latent space.", WORDS)
+    modality: Text | None = option(None, "What an input is, such as image or spectrogram.", WORDS)
+    units: Text | None = option(None, "Units of an input's numbers.", WORDS)
+    axes: Annotated[tuple[Text, ...], Field(strict=False)] | None = option(
+        None, "Names of an input's axes.", WORDS, metavar="NAME,NAME,…"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = option(
+        0, "Seed of the audit's attacks; of the draws only with `reproducible`."
+    )
 
 
 class OriginCount(Record):

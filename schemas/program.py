@@ -71,3 +71,4 @@ class ExportReport(Record):
     preprocessing: Text
     n_bytes: Positive
     max_abs_difference: NonNegative
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr

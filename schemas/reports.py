@@ -26,6 +26,7 @@ class TrainReport(Record):
     final: FinalFigures
     final_anchor_weight: NonNegative | None = None
     anchors: tuple[AnchorSource, ...]
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class RunSetReport(Record):
@@ -36,6 +37,7 @@ class RunSetReport(Record):
     n_validation: Count
     anchors: tuple[AnchorSource, ...]
     runs: RunSet
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class DistillReport(Record):
@@ -59,6 +61,7 @@ class DistillReport(Record):
     strata: tuple[StratumCount, ...] = ()  # where points were chosen from strata
     filled_features: tuple[Text, ...] = ()  # that the data lacks
     n_skipped: Count = 0  # bad files that were left out
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class Interval(Record):
@@ -103,6 +106,7 @@ class CheckReport(Record):
     retrieval_top1: Share
     content_id: Sha256
     signed_by: tuple[SignedBy, ...] = ()
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class LinearMap(Record):
@@ -130,6 +134,7 @@ class CompareReport(Record):
     metrics: tuple[MetricValue, ...]
     skipped: tuple[SkippedMetric, ...]
     linear_map: LinearMap | None
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
     def __getitem__(self, name: str) -> MetricValue:
         """Return the value of the metric of this name; KeyError if it was not measured."""
@@ -157,6 +162,7 @@ class EmbedReport(Record):
     n_items: Positive
     n_dims: Positive
     rows_per_s: NonNegative
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class SignatureState(Record):

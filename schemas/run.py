@@ -6,56 +6,110 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from rosetta.schemas.manifest import PreprocessingStep
+from rosetta.schemas.option import option
 from rosetta.schemas.record import Count, NonNegative, Positive, Record, Sha256, Shape, SpaceId, Text
 from rosetta.schemas.separation import Separation
 from rosetta.schemas.signature import SignedBy
 
+NETWORK, TRAINING, ANCHORS, MACHINE = "Network", "Training", "Anchors", "Machine"
 PositiveFloat = Annotated[float, Field(gt=0)]
-
 
 Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], Field(strict=False, min_length=1)]
 Activation = Literal["relu", "leaky-relu", "elu", "gelu", "silu", "softplus", "tanh"]
 
 
 class TrainSettings(Record):
-    """Everything that shapes a training, with its defaults: the options of `rosetta train`."""
+    """Everything that shapes a training, with its defaults and the help of its options."""
 
-    architecture: Text = "dense"  # a plug-in's name, or package.module:factory
-    latent_dim: Annotated[int, Field(ge=1, le=65_536)] | None = None  # None: the bundle's, or 8; more than its: free
-    hidden: Sizes | None = None  # here and below None is the architecture's own default
-    channels: Sizes | None = None
-    activation: Activation | None = None
-    tied: bool | None = None
-    sparse: Annotated[float, Field(gt=0, le=1)] | None = None
-    likelihood: Literal["gaussian", "bernoulli", "poisson", "negative-binomial"] = "gaussian"
-    precision: Literal["learned"] | PositiveFloat = 10.0
-    preprocess: Text | None = None  # None: the bundle's steps; without one, scale(0, 255) for uint8, else nothing
-    epochs: Positive = 100
-    batch_size: Positive = 128
-    lr: PositiveFloat = 1e-3
-    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
-    lr_warmup: NonNegative = 0.0  # epochs
-    clip: PositiveFloat | None = None  # largest norm of the gradient
-    patience: Positive | None = None  # epochs without a better held-out loss
-    objective: Text = "vae"  # a plug-in's name
-    objective_settings: dict[Text, float | int | str | bool] = {}  # its own, as far as they are not its defaults
-    beta: NonNegative = 1.0
-    kl_anneal: NonNegative = 0.0  # epochs
-    anchor_weight: Literal["auto"] | NonNegative = "auto"
-    anchor_tolerance: PositiveFloat = 0.05
-    anchor_scaling: Literal["mean", "paper"] = "mean"
-    anchor_pair_weights: Literal["uniform", "share"] = "uniform"
-    anchor_decoder_weight: NonNegative = 0.0
-    anchor_spread_weight: NonNegative = 0.0
-    anchor_elbo_weight: NonNegative = 0.0
-    anchor_noise: NonNegative = 0.0
-    anchors_per_step: Positive = 256
-    align: bool = False  # Procrustes, before the first step
-    validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    precision_mode: Literal["32", "bf16"] = "32"
-    compile: bool = False
+    # a plug-in's name, or package.module:factory
+    architecture: Text = option("dense", "dense, conv, resnet-mnist, resnet-birdsong or disentanglement.", NETWORK)
+    latent_dim: Annotated[int, Field(ge=1, le=65_536)] | None = option(
+        None, "Latent dimensions; those beyond a bundle's are free.", NETWORK, shown="the bundle's, or 8"
+    )
+    # from here to sparse, None is the architecture's own default
+    hidden: Sizes | None = option(
+        None, "Sizes of the encoder's hidden layers: N,N,…", NETWORK, shown="the architecture's"
+    )
+    channels: Sizes | None = option(
+        None, "Channels of the encoder's convolutions: N,N,…", NETWORK, shown="the architecture's"
+    )
+    activation: Activation | None = option(None, "What follows each hidden layer.", NETWORK, shown="relu")
+    tied: bool | None = option(None, "Decode with the encoder's weights, transposed.", NETWORK, shown="no-tied")
+    sparse: Annotated[float, Field(gt=0, le=1)] | None = option(
+        None, "Share of each hidden layer's units that stay active, the largest.", NETWORK, shown="1"
+    )
+    likelihood: Literal["gaussian", "bernoulli", "poisson", "negative-binomial"] = option(
+        "gaussian", "What the decoder's output means.", NETWORK
+    )
+    precision: Literal["learned"] | PositiveFloat = option(
+        10.0, "1 / variance of the Gaussian likelihood: a number, or learned.", NETWORK
+    )
+    preprocess: Text | None = option(
+        None,
+        "Steps joined by |, of scale(low, high) and standardize; or none.",
+        NETWORK,
+        shown="the bundle's; without one, scale(0, 255) for uint8",
+    )
+    epochs: Positive = option(100, "Passes over the data.", TRAINING)
+    batch_size: Positive = option(128, "Items in a step, on all devices together.", TRAINING)
+    lr: PositiveFloat = option(1e-3, "Adam's learning rate.", TRAINING)
+    lr_schedule: Literal["constant", "linear", "cosine"] = option(
+        "constant", "How the learning rate falls; the last two end at 0.", TRAINING
+    )
+    lr_warmup: NonNegative = option(0.0, "Epochs over which the learning rate rises from 0.", TRAINING)
+    clip: PositiveFloat | None = option(
+        None, "Largest norm of the gradient; a longer one is scaled down.", TRAINING, shown="none"
+    )
+    patience: Positive | None = option(
+        None,
+        "Stop after so many epochs without a better held-out loss, and keep the best epoch's weights.",
+        TRAINING,
+        shown="none",
+    )
+    objective: Text = option("vae", "What is minimised: `rosetta objectives` lists what there is.", TRAINING)
+    objective_settings: dict[
+        Text, float | int | str | bool
+    ] = {}  # the objective's own, where they are not its defaults
+    beta: NonNegative = option(1.0, "Weight of the KL divergence.", TRAINING)
+    kl_anneal: NonNegative = option(0.0, "Epochs over which that weight rises from 0.", TRAINING)
+    anchor_weight: Literal["auto"] | NonNegative = option(
+        "auto", "Weight of the anchors: auto holds their error at the tolerance; or a number.", ANCHORS
+    )
+    anchor_tolerance: PositiveFloat = option(
+        0.05, "Anchor error to hold, as a share of the space's total standard deviation.", ANCHORS
+    )
+    anchor_scaling: Literal["mean", "paper"] = option(
+        "mean",
+        "What a given weight multiplies: the mean error, or that times the ratio of anchors to batch size.",
+        ANCHORS,
+    )
+    anchor_pair_weights: Literal["uniform", "share"] = option(
+        "uniform", "Whether each pair counts alike, or by the share of the sender's items that it stands for.", ANCHORS
+    )
+    anchor_decoder_weight: NonNegative = option(
+        0.0, "Weight of decoding the stored latents back to their inputs.", ANCHORS
+    )
+    anchor_spread_weight: NonNegative = option(
+        0.0, "Weight of the KL divergence from the stored posteriors to the new ones.", ANCHORS
+    )
+    anchor_elbo_weight: NonNegative = option(0.0, "Weight of the negative ELBO of the anchors' inputs.", ANCHORS)
+    anchor_noise: NonNegative = option(
+        0.0, "Standard deviation of noise on the anchors' inputs, in their units.", ANCHORS
+    )
+    anchors_per_step: Positive = option(256, "Anchors drawn at each step, if there are more.", ANCHORS)
+    # Procrustes, before the first step
+    align: bool = option(False, "Rotate the latents to the anchors in closed form before the first step.", ANCHORS)
+    validation: Annotated[float, Field(ge=0, lt=1)] = option(
+        0.1, "Share of the items held out to measure on.", TRAINING
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = option(
+        0, "Seed: the same seed gives the same result on the same machine.", TRAINING
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "Where numbers are computed.", MACHINE)
+    precision_mode: Literal["32", "bf16"] = option("32", "Numbers that the network computes in.", MACHINE)
+    compile: bool = option(
+        False, "Compile the network first, which takes a minute and pays in long trainings.", MACHINE
+    )
 
 
 class RunConfig(Record):

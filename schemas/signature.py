@@ -120,6 +120,7 @@ class SignReport(Record):
     key: Fingerprint
     added: bool
     n_signatures: Positive
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr
 
 
 class VerifyReport(Record):

@@ -134,3 +134,4 @@ class StudyReport(Record):
     rows: tuple[StudyRow, ...]
     table: str
     picture: str
+    notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr

@@ -1,4 +1,4 @@
-"""Files that are made from the code: JSON Schemas and the rule catalogue.
+"""Files that are made from the code: JSON Schemas, the rule catalogue, and settings as options and as keywords.
 
 Run: python -m tests.generated           writes them
      python -m tests.generated --check   exits with 1 if one is out of date
@@ -9,9 +9,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from rosetta.cli.parameters import as_options
 from rosetta.schemas.export import documents
 
 from rosetta.rules import catalogue
+from tests import generated_settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,7 +21,12 @@ ROOT = Path(__file__).parents[1]
 def files() -> dict[Path, str]:
     """Return every generated file's text by its path."""
     schemas = {ROOT / "schemas" / "1.0" / name: text for name, text in documents().items()}
-    return {**schemas, ROOT / "spec" / "rules.md": _rules()}
+    return {
+        **schemas,
+        ROOT / "spec" / "rules.md": _rules(),
+        ROOT / "cli" / "settings_table.py": generated_settings.table(),
+        ROOT / "schemas" / "keywords.py": generated_settings.keywords(),
+    }
 
 
 def _rules() -> str:
@@ -40,7 +47,7 @@ def _rules() -> str:
         ]
         for rule in sorted((r for r in catalogue() if r.severity == severity), key=lambda r: r.id):
             text = " ".join(rule.text.split()).replace("|", "\\|")
-            lines.append(f"| {rule.id} | {text} | {rule.fix} | {rule.section} |")
+            lines.append(as_options(f"| {rule.id} | {text} | {rule.fix} | {rule.section} |"))
     return "\n".join(lines) + "\n"
 
 

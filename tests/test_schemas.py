@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
 import jsonschema
 import pytest
@@ -15,7 +15,7 @@ from rosetta.schemas.export import DOCUMENTS, documents
 import rosetta
 from rosetta.bundle.manifest import as_json, parse_json, validate_schema
 from rosetta.errors import BundleError
-from tests import builders
+from tests import builders, generated_settings
 from tests.conftest import Lab
 from tests.generated import files
 
@@ -98,18 +98,27 @@ def test_records_and_schema_refuse_the_same_manifests():
     assert set(different) == BEYOND_JSON_SCHEMA
 
 
-def test_the_command_line_has_an_option_for_every_setting_and_shows_its_default():
-    from rosetta.cli.settings import OPTIONS
-    from rosetta.schemas.run import TrainSettings
+@pytest.mark.parametrize("name", ["train", "distill"])
+def test_the_command_line_has_an_option_for_every_setting_and_shows_its_default(name: str):
+    from rosetta.cli import settings_table
 
-    settings = TrainSettings()
+    record = generated_settings.RECORDS[name]
+    table = {each.name: each for each in getattr(settings_table, name.upper())}
 
-    assert OPTIONS.keys() == TrainSettings.model_fields.keys()
-    for name, (_, _, _, shown) in OPTIONS.items():
-        default = getattr(settings, name)
+    assert table.keys() == record.model_fields.keys()
+    for each, field in record.model_fields.items():
+        shown, default = table[each].shown, field.default
         if isinstance(default, bool):
-            assert shown == ("" if default else "no-") + name
+            assert shown == ("" if default else "no-") + each.replace("_", "-") or table[each].is_flag
         elif isinstance(default, int | float):
-            assert float(shown) == default, name
-        elif default is not None:
-            assert shown == default, name
+            assert float(shown) == default, each
+        elif isinstance(default, str):
+            assert shown == default, each
+
+
+@pytest.mark.parametrize(("verb", "record"), [("train", "train"), ("sweep", "train"), ("distill", "distill")])
+def test_the_keywords_of_a_verb_are_the_fields_of_its_settings(verb: str, record: str):
+    options = get_type_hints(getattr(rosetta, verb), include_extras=True)["settings"]
+
+    assert get_origin(options) is Unpack
+    assert get_type_hints(get_args(options)[0]).keys() == generated_settings.RECORDS[record].model_fields.keys()

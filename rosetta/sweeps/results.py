@@ -14,6 +14,7 @@ from typing import Any
 
 from rosetta.errors import MissingExtraError
 from rosetta.files import atomic_file
+from rosetta.objectives.kinds import objectives
 from rosetta.runs.configure import value_of
 from rosetta.schemas.run import RunEntry, RunSet, TrainSettings
 from rosetta.sweeps.criteria import Point, RankingRule, best_run, ranked
@@ -87,8 +88,10 @@ def write_best(folder: Path, settings: TrainSettings, options: Mapping[str, Any]
     for name in _idle(settings):
         del values[name]
     own = values.pop("objective_settings", {})
-    if own:
-        values["objective_settings"] = [f"{name}={value}" for name, value in own.items()]
+    built_in = {name for each in objectives.own() for name in objectives.get(each).settings.model_fields}
+    values |= {name: value for name, value in own.items() if name in built_in}
+    if others := [f"{name}={value}" for name, value in own.items() if name not in built_in]:
+        values["objective_setting"] = others
     said = "".join(c if c.isprintable() else "?" for c in command)  # a comment is one line
     lines = [f"# {said}"]
     for name, value in (values | dict(options)).items():

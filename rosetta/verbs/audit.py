@@ -36,6 +36,7 @@ from rosetta.files import check_output, shown, write_small
 from rosetta.inputs.matching import Features
 from rosetta.inputs.models import BUDGET_GIB
 from rosetta.inputs.streaming import memory_budget
+from rosetta.notes import keeps_notes
 from rosetta.policies import Membership, included_rows, load_policy, policy_mark, violations
 from rosetta.rounding import coarse_count
 from rosetta.schemas.audit import AuditReport, DisclosureAudit, Finding
@@ -49,6 +50,7 @@ from rosetta.validation.opening import open_valid
 FARTHEST = 10.0  # typical distances of the median point from the items, beyond which these are other data
 
 
+@keeps_notes
 def audit(
     bundle: str | PathLike[str],
     data: Any,

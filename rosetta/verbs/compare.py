@@ -82,12 +82,19 @@ def compare(
             reason = (missing(metric, evidence) or str(error)).removeprefix(f"{metric.name} ")
             skipped.append(SkippedMetric(metric=metric.name, reason=reason))
     has_map = any(each.metric == "fvu_mapped" for each in values)
+    fitted = _linear_map(reference.means, other.means) if has_map else None
     return CompareReport(
         n_items=len(reference.means),
         metrics=tuple(values),
         skipped=tuple(skipped),
-        linear_map=_linear_map(reference.means, other.means) if has_map else None,
+        linear_map=fitted,
+        notes=_notes(len(reference.means), fitted),
     )
+
+
+def _notes(n_items: int, fitted: LinearMap | None) -> tuple[str, ...]:
+    few = fitted is not None and n_items < 2 * len(fitted.singular_values)
+    return (f"a linear map can fit {n_items} items whatever they are: compare on more",) if few else ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -43,15 +43,18 @@ from rosetta.inputs.matching import Features
 from rosetta.inputs.models import BUDGET_GIB, expected_by, notes_on
 from rosetta.inputs.prepare import note_order
 from rosetta.inputs.streaming import memory_budget
+from rosetta.notes import keeps_notes
 from rosetta.policies import load_policy, policy_mark, violations
 from rosetta.schemas.audit import Disclosure, DisclosureAudit
 from rosetta.schemas.distill import DistillSettings
+from rosetta.schemas.keywords import DistillOptions
 from rosetta.schemas.manifest import Coverage, Manifest, OriginEntry
 from rosetta.schemas.policy import Policy
 from rosetta.schemas.reports import DistillReport
 from rosetta.settings import check_settings
 
 
+@keeps_notes
 def distill(
     model: str | PathLike[str] | None,
     data: Any,
@@ -76,7 +79,7 @@ def distill(
     on_note: Callable[[str], None] = lambda note: None,
     on_rows: OnRows = lambda n_done, n_rows: None,
     on_audit: OnRows = lambda n_done, n_rows: None,
-    **settings: Any,
+    **settings: Unpack[DistillOptions],
 ) -> DistillReport:
     """Write a bundle of anchor pairs and check pairs of a trained model.
 

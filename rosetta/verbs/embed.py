@@ -19,6 +19,7 @@ from rosetta.inputs.matching import Features
 from rosetta.inputs.models import BUDGET_GIB, expected_by, notes_on, open_model
 from rosetta.inputs.prepare import Prepared, Streamable, note_order, prepare_within
 from rosetta.inputs.streaming import GIB
+from rosetta.notes import keeps_notes
 from rosetta.schemas.reports import EmbedReport
 
 
@@ -76,6 +77,7 @@ def posterior_of(
     return means, np.concatenate(sds) if len(sds) == len(blocks) else None
 
 
+@keeps_notes
 def embed(
     model: str | PathLike[str],
     data: Any,

@@ -27,6 +27,7 @@ from rosetta.bundle.signature.signing import (
 from rosetta.bundle.signature.trust import trust_block
 from rosetta.errors import OutputError, UsageError
 from rosetta.files import check_output, locked, shown
+from rosetta.notes import keeps_notes
 from rosetta.schemas.signature import MAX_NAME, KeygenReport, SignReport
 from rosetta.software import now, versions
 
@@ -86,6 +87,7 @@ def check_key_output(path: Path, *, force: bool) -> None:
         check_output(file, force=force, suffix=file.suffix)
 
 
+@keeps_notes
 def sign(
     bundle: str | PathLike[str],
     *,

@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from rosetta.arrays import Array, resolve_device
 from rosetta.errors import UsageError
 from rosetta.files import Paths, check_output, listed, shown
 from rosetta.inputs.matching import Features
 from rosetta.inputs.prepare import Streamable
+from rosetta.notes import keeps_notes
 from rosetta.runs.fit import Hooks
 from rosetta.runs.job import Job, make_job, new_model
 from rosetta.runs.records import Row
 from rosetta.runs.run_set import VARIED, RunContext, name_all, train_set
+from rosetta.schemas.keywords import TrainOptions
 from rosetta.schemas.reports import RunSetReport
 from rosetta.schemas.run import TrainSettings
 from rosetta.sweeps.criteria import AnchorLimit, Point, RankingRule, make_judge
@@ -34,6 +36,7 @@ BYTES_A_PARAMETER = 16
 STALE_S = 120
 
 
+@keeps_notes
 def sweep(
     data: str | Array,
     output: str | PathLike[str],
@@ -66,7 +69,7 @@ def sweep(
     on_epoch: Callable[[list[Row]], None] = lambda rows: None,
     on_note: Callable[[str], None] = lambda note: None,
     on_ranked: Callable[[list[Point], RankingRule], None] = lambda points, judge: None,
-    **settings: Any,
+    **settings: Unpack[TrainOptions],
 ) -> RunSetReport:
     """Train a model at every point of a grid and choose the best, as the R-VAE paper's appendix B does for λ and β.
 

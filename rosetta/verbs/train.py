@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 from rosetta.arrays import Array, resolve_device
 from rosetta.errors import UsageError
@@ -14,6 +14,7 @@ from rosetta.files import Paths, check_output
 from rosetta.inputs.matching import Features
 from rosetta.inputs.prepare import COUNTS, Prepared, Streamable
 from rosetta.inputs.streaming import gibibytes
+from rosetta.notes import keeps_notes
 from rosetta.policies import load_policy
 from rosetta.runs.advice import guidance
 from rosetta.runs.configure import sorted_out, split_items
@@ -22,6 +23,7 @@ from rosetta.runs.job import Job, make_job
 from rosetta.runs.records import Row
 from rosetta.runs.run_set import RunContext, train_alone, train_set
 from rosetta.runs.splitting import n_held_out
+from rosetta.schemas.keywords import TrainOptions
 from rosetta.schemas.reports import RunSetReport, TrainReport
 from rosetta.schemas.run import TrainSettings
 from rosetta.settings import check_settings
@@ -42,6 +44,7 @@ UNUSUAL_VALUE = 20.0  # beyond this, inputs are probably raw numbers that were m
 ReplicateMode = Literal["auto", "stacked", "sequential"]
 
 
+@keeps_notes
 def train(
     data: str | Array,
     output: str | PathLike[str],
@@ -67,7 +70,7 @@ def train(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[list[Row]], None] = lambda rows: None,
     on_note: Callable[[str], None] = lambda note: None,
-    **settings: Any,
+    **settings: Unpack[TrainOptions],
 ) -> TrainReport | RunSetReport:
     """Train a VAE on `data`, anchored to the Rosetta pairs of `anchors` if there are any, and leave a run folder.
 

@@ -312,7 +312,7 @@ def test_a_config_file_stands_for_options_and_options_win(run, lab: Lab, tmp_pat
         ("json = true", "json is no option of this command"),
         ("[anchors]\na = 1", "anchors is a table"),
         ("epochs = ", "is no TOML file"),
-        ("epochs = 0", "epochs is 0"),
+        ("epochs = 0", "--epochs"),
         ('epochs = "many"', "--epochs"),
     ],
 )

@@ -259,7 +259,7 @@ def test_as_many_pairs_are_chosen_as_improve_the_coverage(run, birds: Path, tmp_
     assert done.json["n_anchors"] in tried
     assert alone.json["content_id"] == done.json["content_id"]
     assert "--pairs auto chooses among items" in others.err
-    assert "--pairs is many; expected auto or a number from 1" in word.err
+    assert "--pairs is 'many'; expected auto or a whole number" in word.err
 
 
 @pytest.mark.parametrize("method", ["kmeans", "minibatch-kmeans", "agglomerative", "gmm", "k-medoids", "farthest",

@@ -12,7 +12,7 @@ from tests import builders
 
 KEYS = {
     "keygen": "private_key public_key name key encrypted trust",
-    "sign": "signature bundle_id content_id key added n_signatures",
+    "sign": "signature bundle_id content_id key added n_signatures notes",
     "verify": "bundle verified reason message signers n_others title signed content_id bundle_id",
 }
 
