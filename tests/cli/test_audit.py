@@ -15,7 +15,7 @@ def test_a_table_a_verdict_and_reasons_are_shown(run, lab: Lab):
 
     assert result.code == 0
     lines = result.out.splitlines()
-    assert " ".join(lines[0].split()) == "origin points copies near nearest median rare members demixed verdict"
+    assert " ".join(lines[0].split()) == "origin points copies near DCR median DCR rare members demixed verdict"
     assert lines[2].split()[:4] == ["observed", "64", "64", "0"]
     assert lines[2].endswith("holds items")
     assert "observed: HOLDS ITEMS\n  - observed points are items of the data\n" in result.out
