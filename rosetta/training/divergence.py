@@ -24,10 +24,10 @@ class Divergence(NamedTuple):
 def explain(divergence: Divergence, n_models: int) -> str:
     """Return where a training diverged and what to try, as a sentence."""
     which = f" of model {divergence.model} of {n_models}" if n_models > 1 else ""
-    usual = "a smaller --lr, --clip 1, inputs of a smaller range (--preprocess standardize) or a smaller --precision"
+    usual = "a smaller `lr`, `clip=1`, inputs of a smaller range (`preprocess='standardize'`) or a smaller `precision`"
     advice = {
-        "kl": "a smaller --lr, --clip 1, or --kl-anneal 10, so that the posterior is not pulled at once",
-        "anchor_error": "a smaller --lr, --clip 1, or a larger --anchor-tolerance",
+        "kl": "a smaller `lr`, `clip=1`, or `kl_anneal=10`, so that the posterior is not pulled at once",
+        "anchor_error": "a smaller `lr`, `clip=1`, or a larger `anchor_tolerance`",
     }.get(divergence.term, usual)
     return (
         f"the training diverged: in epoch {divergence.epoch}, step {divergence.step}, the "
