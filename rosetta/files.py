@@ -15,7 +15,7 @@ from typing import IO
 
 from rosetta.errors import OutputError, SourceError
 
-RUN_MARK, RUNS_MARK = "run.json", "runs.json"  # a folder with one of these is ours, and --force may replace it
+RUN_MARK, RUNS_MARK = "run.json", "runs.json"  # a folder with one of these is ours, and `force` may replace it
 CHECKPOINT = "checkpoint.safetensors"  # the state of an unfinished training
 LOCK = ".lock"  # held by the process that trains
 PLAN = "training.json"  # what an unfinished training was told
@@ -60,7 +60,7 @@ def check_output(path: Path, *, force: bool, suffix: str | None = None) -> None:
         raise OutputError(f"{path} is a symbolic link: give the folder itself, or remove the link")
     ours = path.is_dir() and any((path / mark).is_file() for mark in (RUN_MARK, RUNS_MARK))
     if suffix is None and not (ours or (path.is_dir() and not any(path.iterdir()))):
-        raise OutputError(f"{path} is not a run folder, so --force does not replace it: remove it yourself")
+        raise OutputError(f"{path} is not a run folder, so `force` does not replace it: remove it yourself")
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def growing_folder(path: Path, *, force: bool, resume: bool) -> Iterator[Path]:
         with held_folder(growing, path):
             if resume and path.exists() and not force:
                 raise OutputError(
-                    f"{path} exists, and {growing} is to take its place: add --force to --resume, or move {path} away"
+                    f"{path} exists, and {growing} is to take its place: add `force` to `resume`, or move {path} away"
                 )
             if not resume:
                 _discard(growing, force=force)
@@ -176,7 +176,7 @@ def _discard(growing: Path, *, force: bool) -> None:
     """Empty the folder but for the lock, or refuse to."""
     if _is_worth_keeping(growing) and not force:
         raise OutputError(
-            f"{growing} holds an interrupted training: go on with it with --resume, or discard it with --force"
+            f"{growing} holds an interrupted training: go on with it with `resume`, or discard it with `force`"
         )
     for each in growing.iterdir():
         if each.is_dir() and not each.is_symlink():
@@ -264,7 +264,7 @@ def _place(temporary: Path, path: Path) -> None:
 
 
 def _exists(path: Path) -> OutputError:
-    return OutputError(f"{path} exists already: choose another name, or replace it with --force")
+    return OutputError(f"{path} exists already: choose another name, or replace it with `force`")
 
 
 @contextmanager
@@ -280,7 +280,7 @@ def _output_errors(path: Path, *, kept: Path | None = None) -> Iterator[None]:
         if kept is not None and kept.exists():
             first = advice.removesuffix(", or ") or "mend that"
             raise OutputError(
-                f"{why}; what was saved before is in {kept}: {first}, then go on with --resume"
+                f"{why}; what was saved before is in {kept}: {first}, then go on with `resume`"
             ) from error
         raise OutputError(f"{why}; nothing was left behind: {advice}choose another place") from error
 

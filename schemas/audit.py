@@ -211,6 +211,6 @@ class AuditReport(Record):
     content_id: Sha256
     audit: DisclosureAudit
     violations: tuple[Text, ...] = ()  # of the policy, where one was given
-    shadows: ShadowAudit | None = None  # with --thorough
-    canaries: tuple[Canary, ...] = ()  # with --canaries
+    shadows: ShadowAudit | None = None  # with `thorough`
+    canaries: tuple[Canary, ...] = ()  # with `canaries`
     notes: tuple[Text, ...] = ()  # what the user should know, as it goes to stderr

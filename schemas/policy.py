@@ -26,5 +26,5 @@ class Policy(Record):
     require_terms: bool = False
     terms: Text | None = None  # these terms, word for word
     licenses: Annotated[tuple[Text, ...], Field(strict=False, min_length=1)] | None = None  # SPDX expressions
-    excluded_groups: Annotated[tuple[Text, ...], Field(strict=False)] = ()  # of --groups, those that said no
+    excluded_groups: Annotated[tuple[Text, ...], Field(strict=False)] = ()  # of `groups`, those that said no
     excluded_rows: Annotated[tuple[Count, ...], Field(strict=False)] = ()  # items that no point may be made from

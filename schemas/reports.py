@@ -1,4 +1,4 @@
-"""What each command prints with `--json`."""
+"""What each verb returns, and its command prints as JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TrainReport(Record):
 
 
 class RunSetReport(Record):
-    """`rosetta train --replicates`, and `rosetta sweep`."""
+    """`rosetta train` with `replicates`, and `rosetta sweep`."""
 
     run: str  # the folder of the runs' folders
     n_items: Positive
@@ -57,7 +57,7 @@ class DistillReport(Record):
     audit: DisclosureAudit
     privacy: tuple[PrivacyAccount, ...]
     n_sampled: Positive | None = None  # items that the selection saw, where there were too many to see all
-    growth: tuple[Growth, ...] = ()  # the numbers of pairs that --pairs auto tried
+    growth: tuple[Growth, ...] = ()  # the numbers of pairs that `pairs='auto'` tried
     strata: tuple[StratumCount, ...] = ()  # where points were chosen from strata
     filled_features: tuple[Text, ...] = ()  # that the data lacks
     n_skipped: Count = 0  # bad files that were left out

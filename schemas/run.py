@@ -173,8 +173,8 @@ class DataSummary(Record):
     n_validation: Count
     dtype: Text
     shape: Shape
-    filled_features: tuple[Text, ...] = ()  # that the data lacks, and that --fill-missing stands for
-    n_skipped: Count = 0  # bad files that --skip-bad left out
+    filled_features: tuple[Text, ...] = ()  # that the data lacks, and that `fill_missing` stands for
+    n_skipped: Count = 0  # bad files that `skip_bad` left out
     n_excluded: Count = 0  # items that a policy left out
     n_groups: Positive | None = None  # whose items are all held out, or all trained on; null: items were split
     inputs_sha256: Sha256 | None = None  # of the prepared inputs, to know them again; absent from older runs

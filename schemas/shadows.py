@@ -24,7 +24,7 @@ class ShadowAttack(Record):
 
 
 class ShadowAudit(Record):
-    """`audit --thorough`."""
+    """`audit` with `thorough`."""
 
     n_shadows: Positive
     n_members: Positive  # items that the model was trained on

@@ -70,7 +70,7 @@ class TreNull(Record):
 
 
 class TreReport(Record):
-    """`rosetta audit --report`."""
+    """`rosetta audit` with `report`."""
 
     schema_version: Literal["1.0"] = "1.0"
     software: Text

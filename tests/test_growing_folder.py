@@ -60,7 +60,7 @@ def test_a_full_disk_is_told_with_what_is_left(tmp_path: Path):
     )
     assert full(CHECKPOINT) == (
         "/run could not be written (No space left on device); what was saved before is in /run.unfinished: free some "
-        "space, then go on with --resume"
+        "space, then go on with `resume`"
     )
 
 
@@ -69,7 +69,7 @@ def test_an_interrupted_one_is_gone_on_with_or_discarded_or_left_alone(tmp_path:
     with pytest.raises(KeyboardInterrupt):
         _grow(path, CHECKPOINT, "seed-0/metrics.csv", error=KeyboardInterrupt)
 
-    with pytest.raises(OutputError, match="go on with it with --resume, or discard it with --force"):
+    with pytest.raises(OutputError, match="go on with it with `resume`, or discard it with `force`"):
         _grow(path)
     with growing_folder(path, force=False, resume=True) as growing:
         assert _names(growing) == [LOCK, CHECKPOINT, "seed-0", "seed-0/metrics.csv"]
@@ -137,7 +137,7 @@ def test_force_replaces_a_result_at_the_end_only(tmp_path: Path):
         _grow(tmp_path / "run", CHECKPOINT, force=True, error=KeyboardInterrupt)
     assert _names(tmp_path / "run") == ["old", "run.json"]
 
-    with pytest.raises(OutputError, match="is to take its place: add --force to --resume"):
+    with pytest.raises(OutputError, match="is to take its place: add `force` to `resume`"):
         _grow(tmp_path / "run", resume=True)
     _grow(tmp_path / "run", "run.json", "new", resume=True, force=True)
 

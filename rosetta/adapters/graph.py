@@ -64,8 +64,7 @@ def harmless(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def _refusal(why: str) -> ModelError:
     return ModelError(
-        f"the torch.export program is not loaded: {why}. If you trust whoever wrote it, pass --allow-pickle "
-        "(in Python allow_pickle=True)"
+        f"the torch.export program is not loaded: {why}. If you trust whoever wrote it, pass `allow_pickle`"
     )
 
 

@@ -113,7 +113,7 @@ def means_of(outputs: Outputs, spread: Spread | None, *, item_shape: tuple[int, 
     second = find_spread(names, at)
     if second is None or (spread is None and names[second] != OUR_SD):
         if spread is not None:
-            raise IncompatibleError(f"--spread says {spread}, but {kind} gives one output only: leave it out")
+            raise IncompatibleError(f"`spread` says {spread}, but {kind} gives one output only: leave it out")
         return (means.astype(np.float32, copy=False),)
     return means.astype(np.float32, copy=False), _sds(outputs[second][1], means, spread or "sd", kind)
 
@@ -121,8 +121,8 @@ def means_of(outputs: Outputs, spread: Spread | None, *, item_shape: tuple[int, 
 def _sds(numbers: Array, means: Array, spread: Spread, kind: str) -> Floats:
     if numbers.shape != means.shape or numbers.dtype.kind != "f":
         raise IncompatibleError(
-            f"the second output of {kind}, for --spread {spread}, has shape {numbers.shape} and type {numbers.dtype}, "
-            f"but the means have shape {means.shape}"
+            f"the second output of {kind}, for `spread={spread!r}`, has shape {numbers.shape} and type "
+            f"{numbers.dtype}, but the means have shape {means.shape}"
         )
     if spread != "log-variance" and (numbers < 0).any():
         raise IncompatibleError(
@@ -155,5 +155,5 @@ def note_of(names: Sequence[str], spread: Spread | None, kind: str) -> tuple[str
     which = f"{names[at]!r} was taken" if names[at] else "the first was taken"
     return (
         f"{kind} gives {len(names)} outputs{called}: {which} as the posterior means, and the others were not looked "
-        "at. If the next is their spread, say which with --spread sd, variance or log-variance",
+        "at. If the next is their spread, say which with `spread='sd'`, variance or log-variance",
     )

@@ -85,14 +85,14 @@ def steps_between(found: tuple[int, ...], wanted: tuple[int, ...], n_items: int 
     if math.prod(found) != math.prod(wanted):
         return " Give it the items that it was trained with"
     if len(wanted) == 1:
-        return " Add the step flatten: --preprocess flatten"
+        return " Add the step flatten: `preprocess='flatten'`"
     if len(found) == 2 and wanted in ((1, *found), (*found, 1)):
         step = "channels_first" if wanted == (1, *found) else "channels_last"
-        return f" It has an axis for the one channel: --preprocess {step}"
+        return f" It has an axis for the one channel: `preprocess={step!r}`"
     if len(found) == 3 and wanted == (found[2], *found[:2]):
-        return " Its channels come first: --preprocess channels_first"
+        return " Its channels come first: `preprocess='channels_first'`"
     if len(found) == 3 and wanted == (*found[1:], found[0]):
-        return " Its channels come last: --preprocess channels_last"
+        return " Its channels come last: `preprocess='channels_last'`"
     if sorted(found) == sorted(wanted):
         return f" The axes are in another order: transpose the data to (n_items, {', '.join(map(str, wanted))})"
     return f" The numbers are as many: reshape the data to (n_items, {', '.join(map(str, wanted))})"

@@ -72,7 +72,7 @@ def as_model(program: Program, loading: Loading) -> Adapted:
     """
     document = program.document
     if document is not None and document.part != "encoder":
-        raise ModelError(f"{program.kind} is a decoder: give the encoder's as MODEL, and this one as --decoder")
+        raise ModelError(f"{program.kind} is a decoder: give the encoder's as MODEL, and this one as `decoder`")
 
     def encode(inputs: Array) -> tuple[Floats, Floats | None]:
         def call(block: Array) -> tuple[Array, ...]:

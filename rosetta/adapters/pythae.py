@@ -115,7 +115,7 @@ def _build(folder: Path, fields: dict[str, Any], loading: Loading) -> Any:
         listed = " and ".join(f"{part}.pkl" for part in own)
         raise ModelError(
             f"{folder} has networks of its own, pickled in {listed}, and pickles can run code: if you trust whoever "
-            "saved it, pass --allow-pickle (in Python allow_pickle=True)"
+            "saved it, pass `allow_pickle`"
         )
     kind = getattr(models, kinds[name])
     try:

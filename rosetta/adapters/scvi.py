@@ -110,7 +110,7 @@ def _read(folder: Path, loading: Loading) -> dict[str, Any]:
     except Exception as error:  # pickle raises whatever it comes across
         advice = "" if loading.allow_pickle else (
             "; it holds more than arrays and plain values, or is damaged. If you trust whoever saved it, pass "
-            "--allow-pickle (in Python allow_pickle=True)"
+            "`allow_pickle`"
         )  # fmt: skip
         raise ModelError(f"{folder / WEIGHTS} cannot be read: {type(error).__name__}{advice}") from error
     is_whole = isinstance(saved, Mapping) and all(part in saved for part in PARTS)

@@ -22,7 +22,7 @@ def can_draw(bundle: Bundle, notes: list[str], *, wanted: bool, useful: bool) ->
     shape = bundle.inputs.shape[1:]
     if as_pictures(bundle.inputs[:1], bundle.manifest.content.input.value_range) is None:
         if wanted:
-            raise UsageError(f"--picture draws images, but inputs of shape {shape} are none: leave it out")
+            raise UsageError(f"`picture` draws images, but inputs of shape {shape} are none: leave it out")
         return False
     try:
         pyplot()

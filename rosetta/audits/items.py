@@ -22,7 +22,7 @@ from rosetta.runs.held_out import has_seen_excluded, known_split
 from rosetta.selection.strata import label_texts
 from rosetta.sources import as_source
 
-HELD_OUT_GROUPS = "--held-out-groups"
+HELD_OUT_GROUPS = "`held_out_groups`"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def open_sender_model(
     if opened.weights_sha256 != bundle.manifest.provenance.model.weights_sha256:
         raise IncompatibleError(
             f"{model} is not the model of the bundle: its weights have another digest than the manifest declares. "
-            "Pass the model that the bundle was distilled from, or leave --model out"
+            "Pass the model that the bundle was distilled from, or leave `model` out"
         )
     n_dims, decode = bundle.manifest.content.space.n_dims, opened.decode
     return SenderModel(
@@ -67,7 +67,7 @@ def read_private(
 ) -> tuple[AuditItems, AuditItems | None]:
     """Return the private items as the bundle's encoder sees them, with latents if there is a model.
 
-    Where the bundle was distilled with ``--audit-held-out`` and the model's run proves which rows were held out, these
+    Where the bundle was distilled with ``audit_held_out`` and the model's run proves which rows were held out, these
     are no private items: they come second, and are what the others are compared with.
 
     Parameters

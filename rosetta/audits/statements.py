@@ -42,8 +42,8 @@ def check_same_space(bundle: Bundle, earlier: Bundle, name: str) -> None:
     """Raise IncompatibleError if an earlier bundle is of another space."""
     if earlier.space_id != bundle.space_id:
         raise IncompatibleError(
-            f"--earlier {name} is of another latent space: its numbers are in other coordinates, and their difference "
-            "tells nothing. Pass bundles that were distilled from the same model"
+            f"`earlier={name!r}` is of another latent space: its numbers are in other coordinates, and their "
+            "difference tells nothing. Pass bundles that were distilled from the same model"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a bundle says beside its points, at each level of `--privacy`: rounded, or left out."""
+"""What a bundle says beside its points, at each level of `privacy`: rounded, or left out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
 TABLE = (
     Row("seed of the draws", "no", "no", "no"),
-    Row("that the draws can be repeated (`--reproducible`)", "yes", "yes", "yes"),
+    Row("that the draws can be repeated (`reproducible`)", "yes", "yes", "yes"),
     Row("number of items", "no", "two digits, in tens below 100", "exact"),
     Row("mean and covariance of the space", "no", "on a grid that one item hardly moves", "exact"),
     Row("weights of pairs", "no", "powers of two; fewer than 5 items, or none, count as 2", "exact"),

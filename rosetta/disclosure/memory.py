@@ -19,7 +19,7 @@ from rosetta.schemas.separation import Separation
 
 # The AUC was measured with dense networks, of the model against thousands of items that it has never seen: 0.56 to 0.61
 # after 100 epochs on 300 to 900 digits; 0.60, 0.68 and 0.74 after 30, 60 and 100 on 5,000 MNIST images; 0.48 to 0.71
-# where --patience 3 to 10 stopped the training. Learned by heart: 0.78 and 0.84 after 100 epochs on 300 and 700 MNIST
+# where `patience=3` to 10 stopped the training. Learned by heart: 0.78 and 0.84 after 100 epochs on 300 and 700 MNIST
 # images, 0.99 after 400; 0.94 after 1,500 on 300 digits. At 1 % false alarms 0 to 3 % are caught, and 2 to 82 %. From
 # the decoded points of the model of 700 images (0.83), calibrated by like items, 27 % of the members were found at 1 %
 # false alarms; from those of 5,000 (0.70), 4 %.
@@ -30,8 +30,8 @@ N_EACH = 2000  # members and held-out items that are looked at, at most
 BLOCK = 1 << 18  # numbers that are rebuilt at once
 
 ADVICE = (
-    "stop the training early (rosetta train --patience 10), train on more data or train a smaller network "
-    "(--hidden 64), or train with differential privacy (docs/privacy.md)"
+    "stop the training early (`patience=10` of rosetta train), train on more data or train a smaller network "
+    "(`hidden=[64]`), or train with differential privacy (docs/privacy.md)"
 )
 
 Decode = Callable[[Floats], Floats]

@@ -29,7 +29,7 @@ CLOSE_CAUGHT = 0.03
 FALSE_ALARM = 0.01
 NOT_JUDGED = (
     "whether items of the data can be told from others is not known: give at least 20 items, or groups, of the same "
-    "kind that neither the model nor the bundle has seen (--held-out), or distil with --audit-held-out"
+    "kind that neither the model nor the bundle has seen (`held_out`), or distil with `audit_held_out`"
 )
 SEVERITY: tuple[Verdict, ...] = ("holds items", "close to items", "not judged", "no item found")  # the worst first
 MADE_OF_ITEMS = ("averaged", "mixed")

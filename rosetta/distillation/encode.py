@@ -174,14 +174,14 @@ def _result(future: Future[Encoded]) -> Encoded:
     except Exception as error:  # executors raise what they come across
         raise WorkerError(
             f"a worker could not do its part ({type(error).__name__}: {error}). Each needs this version of Rosetta, "
-            "and model and data under the same paths; what is done is kept with --resume"
+            "and model and data under the same paths; what is done is kept with `resume`"
         ) from error
 
 
 def _gone(error: Exception) -> WorkerError:
     return WorkerError(
         f"the executor's workers are gone ({error}): start it anew and repeat the command; what is done is kept with "
-        "--resume"
+        "`resume`"
     )
 
 

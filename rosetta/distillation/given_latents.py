@@ -22,16 +22,16 @@ def given_latents(latents: Any, n_items: int) -> Floats:
     found = read_items(latents)
     where = str(as_source(latents))
     if found.ndim != 2:
-        raise IncompatibleError(f"--latents {where} has shape {found.shape}, but latents are (n_items, n_dims)")
+        raise IncompatibleError(f"`latents={where!r}` has shape {found.shape}, but latents are (n_items, n_dims)")
     if len(found) != n_items and found.shape[1] == n_items:
-        raise IncompatibleError(f"--latents {where} has shape {found.shape}, and looks transposed: items come first")
+        raise IncompatibleError(f"`latents={where!r}` has shape {found.shape}, and looks transposed: items come first")
     if len(found) != n_items:
         raise IncompatibleError(
-            f"--latents {where} has {len(found):,} rows, but the data has {n_items:,} items: one for each is "
-            "needed, in the same order (--rows and --where choose among the data, not among the latents)"
+            f"`latents={where!r}` has {len(found):,} rows, but the data has {n_items:,} items: one for each is "
+            "needed, in the same order (`rows` and `where` choose among the data, not among the latents)"
         )
     with np.errstate(over="ignore"):  # what overflows becomes infinity, and is refused below
         single: Floats = found.astype(np.float32)
     if not np.isfinite(single).all():
-        raise IncompatibleError(f"--latents {where} holds numbers beyond 32-bit floats")
+        raise IncompatibleError(f"`latents={where!r}` holds numbers beyond 32-bit floats")
     return single

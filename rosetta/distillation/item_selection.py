@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DENSITY = "density"
 METHOD = "kmeans"
-FEWEST, MOST = 16, 4096  # pairs that --pairs auto comes to
+FEWEST, MOST = 16, 4096  # pairs that `pairs='auto'` comes to
 FEWEST_EACH = 4  # items for each of them: beyond, it is the items themselves that are handed over
 
 
@@ -36,7 +36,7 @@ class Strata(NamedTuple):
 def strata_of(
     settings: DistillSettings, told: InputInfo, rows: Array, n_all: int, *, latents: LazyArray, source: str
 ) -> Strata | None:
-    """Return the strata that ``--stratify`` asks for, of the items in `rows`, whose latents are given.
+    """Return the strata that ``stratify`` asks for, of the items in `rows`, whose latents are given.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def strata_of(
         codes = by_density(latents, Draws.of(settings).generator(STRATA))
         return Strata(codes, tuple(f"density layer {number}" for number in range(int(codes.max()) + 1)))
     labels = labels_of(
-        "--stratify", wanted, told.columns, n_all, source=source,
+        "`stratify`", wanted, told.columns, n_all, source=source,
         expected=f"{DENSITY}, a column of the data or a source of labels",
     )  # fmt: skip
     codes, names = by_label(labels[rows])
@@ -88,7 +88,7 @@ class Chooser:
 
 
 def grown(opened: Sender, settings: DistillSettings) -> tuple[DistillSettings, tuple[Growth, ...]]:
-    """Return settings with the number of pairs that ``--pairs auto`` comes to, and the numbers that were tried."""
+    """Return settings with the number of pairs that ``pairs='auto'`` comes to, and the numbers that were tried."""
     if settings.pairs != "auto":
         return settings, ()
     n_items = len(opened.sender.latents)

@@ -125,7 +125,7 @@ def _folder(output: Path, mark: dict[str, object], *, resume: bool) -> Iterator[
             yield growing
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt(
-                f"interrupted; the latents so far are in {growing}: the same command with --resume goes on from there"
+                f"interrupted; the latents so far are in {growing}: the same command with `resume` goes on from there"
             ) from error
         shutil.rmtree(growing)  # only when all went well
 

@@ -47,7 +47,7 @@ def describe_input(inputs: Array, opened: Sender, settings: DistillSettings) -> 
     """Return what one of `inputs`, float32, shape (n_pairs, …), is."""
     low, high = opened.sender.value_range
     if settings.axes is not None and len(settings.axes) != inputs.ndim - 1:
-        raise UsageError(f"--axes names {len(settings.axes)} axes, but an input of shape {inputs.shape[1:]} has others")
+        raise UsageError(f"`axes` names {len(settings.axes)} axes, but an input of shape {inputs.shape[1:]} has others")
     return InputDescription(
         modality=settings.modality,
         shape=inputs.shape[1:],

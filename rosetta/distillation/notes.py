@@ -39,7 +39,7 @@ def note_points(points: Points, opened: Sender, on_note: Callable[[str], None]) 
     if observed:
         on_note(
             f"the {observed} inputs are items of your data"
-            + ("; --origin decoded makes points that are not" if opened.sender.decode is not None else "")
+            + ("; `origin='decoded'` makes points that are not" if opened.sender.decode is not None else "")
         )
     for name, figures in points.figures.items():
         dropped = (figures.n_dropped_reencoding or 0) + (figures.n_dropped_range or 0)
@@ -76,10 +76,10 @@ def note_points(points: Points, opened: Sender, on_note: Callable[[str], None]) 
         )
     if opened.held_out is None:
         known = not isinstance(opened.split, str) and len(opened.split.held_out)
-        way = ", or keep out of the points what its training held out with --audit-held-out" if known else ""
+        way = ", or keep out of the points what its training held out with `audit_held_out`" if known else ""
         on_note(
             "the audit tried no attack on membership, so that made-up points are not judged: pass items that the model "
-            f"has not seen with --held-out{way}"
+            f"has not seen with `held_out`{way}"
         )
 
 
@@ -97,5 +97,5 @@ def note_findings(
     if variance < LEAST_SPREAD * of_items:
         on_note(
             f"the points have {variance / of_items:.0%} of the variance of the items' latents: the noise has drowned "
-            "most of the space, and few receivers will follow. Allow a larger --dp-epsilon, or take more items"
+            "most of the space, and few receivers will follow. Allow a larger `dp_epsilon`, or take more items"
         )

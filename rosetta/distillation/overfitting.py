@@ -33,7 +33,7 @@ def check_memory(opened: Sender, settings: DistillSettings, on_note: Callable[[s
     Raises
     ------
     OverfittedError
-        Below ``--privacy open``, where decoded points are asked for and the model tells its training items from
+        Below ``privacy='open'``, where decoded points are asked for and the model tells its training items from
         held-out ones; under ``strict``, where nobody can say whether it does.
     """
     model = opened.model
@@ -48,10 +48,10 @@ def check_memory(opened: Sender, settings: DistillSettings, on_note: Callable[[s
             return
         missing = (
             f"nobody knows whether the model has learned items by heart, as {sides}: pass at least {LEAST} items of "
-            "the same kind that it has not seen, with --held-out"
+            "the same kind that it has not seen, with `held_out`"
         )
         if settings.privacy == "strict":
-            raise OverfittedError(f"decoded points are refused under --privacy strict: {missing}")
+            raise OverfittedError(f"decoded points are refused under `privacy='strict'`: {missing}")
         on_note(missing)
         return
     found = next(filter(is_overfitted, known), None)
@@ -64,10 +64,10 @@ def check_memory(opened: Sender, settings: DistillSettings, on_note: Callable[[s
         )
         return
     raise OverfittedError(
-        f"the model has learned its training items by heart, so points decoded from it are refused under --privacy "
-        f"{settings.privacy}: {in_words(found)}. Allowed is an AUC of {MOST_AUC:g}, and {MOST_CAUGHT:.0%} at the lower "
-        "end of its interval. Take --origin averaged, or moments if the items are many, which do without the decoder; "
-        f"or, for decoded points, {ADVICE}"
+        f"the model has learned its training items by heart, so points decoded from it are refused under "
+        f"`privacy={settings.privacy!r}`: {in_words(found)}. Allowed is an AUC of {MOST_AUC:g}, and {MOST_CAUGHT:.0%} "
+        "at the lower end of its interval. Take `origin='averaged'`, or moments if the items are many, which do "
+        f"without the decoder; or, for decoded points, {ADVICE}"
     )
 
 

@@ -31,8 +31,8 @@ _BELONGS: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 # what tells of single items, and is for those whose items may be told of
 _OPEN_ONLY: Mapping[str, str] = {
-    "mixed": "a mixture of a few items can be taken apart again: take --origin decoded or averaged",
-    "jitter": "each point would be near the reconstruction of one item: take another --draw, such as moments",
+    "mixed": "a mixture of a few items can be taken apart again: take `origin='decoded'` or averaged",
+    "jitter": "each point would be near the reconstruction of one item: take another `draw`, such as moments",
 }
 
 
@@ -51,8 +51,8 @@ def with_origin(settings: DistillSettings, *, has_model: bool, has_decoder: bool
         made = [name for each in settings.origin if (name := each.partition("=")[0]) != "observed"]
         if made and not has_model:
             raise UsageError(
-                f"--origin {made[0]} makes points that a model has to label, and there are latents only: take --origin "
-                "observed, whose points are items of the data"
+                f"`origin={made[0]!r}` makes points that a model has to label, and there are latents only: take "
+                "`origin='observed'`, whose points are items of the data"
             )
         return settings
     usual = "decoded" if has_decoder else "moments" if has_model else "observed"
@@ -72,15 +72,15 @@ def portions_of(settings: DistillSettings) -> tuple[Portion, ...]:
         name, count = _read(text, pairs)
         origins.get(name)
         if name in counts:
-            raise UsageError(f"--origin {name} stands twice: give it once, as {name}=N")
+            raise UsageError(f"`origin={name!r}` stands twice: give it once, as {name}=N")
         counts[name] = count
     if settings.pairs == "auto" and named != ("observed",):
         raise UsageError(
-            "--pairs auto chooses among items, as many as improve the coverage: it is for --origin observed"
+            "`pairs='auto'` chooses among items, as many as improve the coverage: it is for `origin='observed'`"
         )
     if settings.pairs is not None and all("=" in text for text in named):
         raise UsageError(
-            f"--pairs {settings.pairs} has no effect where every --origin has its own number: leave it out"
+            f"`pairs={settings.pairs!r}` has no effect where every `origin` has its own number: leave it out"
         )
     total = sum(counts.values())
     if total > MOST_POINTS:
@@ -102,7 +102,7 @@ def _read(text: str, pairs: int | None) -> tuple[str, int]:
     if not mark:
         return name, pairs or POINTS.get(name, MANY_POINTS)
     if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MOST_POINTS:
-        raise UsageError(f"--origin {text}: write NAME, or NAME=N with N from 1 to {MOST_POINTS:,}")
+        raise UsageError(f"`origin={text!r}`: write NAME, or NAME=N with N from 1 to {MOST_POINTS:,}")
     return name, int(number)
 
 
@@ -112,20 +112,20 @@ def _check_privacy(settings: DistillSettings, names: Mapping[str, int]) -> None:
         return
     for name in (*names, settings.draw):
         if name in _OPEN_ONLY:
-            option = "--draw" if name == settings.draw else "--origin"
+            option = "draw" if name == settings.draw else "origin"
             raise UsageError(
-                f"{option} {name} is not allowed under --privacy {settings.privacy}: {_OPEN_ONLY[name]}. If your items "
-                "may be known to those who get the bundle, add --privacy open"
+                f"`{option}={name!r}` is not allowed under `privacy={settings.privacy!r}`: {_OPEN_ONLY[name]}. If your "
+                "items may be known to those who get the bundle, add `privacy='open'`"
             )
     if settings.privacy == "strict" and "averaged" in names and settings.members < SHARED:
         raise UsageError(
-            f"--members {settings.members} is not allowed under --privacy strict: an average has {SHARED} members at "
-            "least. Ask for fewer --pairs and --checks, or add --privacy standard"
+            f"`members={settings.members}` is not allowed under `privacy='strict'`: an average has {SHARED} members at "
+            "least. Ask for fewer `pairs` and `checks`, or add `privacy='standard'`"
         )
     if settings.privacy == "strict" and ("observed" in names or settings.observed_checks):
         raise UsageError(
-            "observed points are items of your data, which --privacy strict does not let out: take --origin decoded or "
-            "averaged, or add --privacy standard"
+            "observed points are items of your data, which `privacy='strict'` does not let out: take "
+            "`origin='decoded'` or averaged, or add `privacy='standard'`"
         )
 
 
@@ -134,25 +134,22 @@ def _check_options(settings: DistillSettings, names: Sequence[str] | Mapping[str
     defaults = DistillSettings.model_fields
     for option, (meant, purpose) in _BELONGS.items():
         if getattr(settings, option) != defaults[option].default and not set(meant) & set(names):
-            raise UsageError(
-                f"--{option.replace('_', '-')} {purpose}, and there are none with --origin {', '.join(names)}: "
-                "leave it out"
-            )
+            raise UsageError(f"`{option}` {purpose}, and there are none with origin {', '.join(names)}: leave it out")
     draws.get(settings.draw)
     selectors.get(settings.select or METHOD)
     if settings.dp_epsilon is None:
         for option in ("dp_delta", "dp_norm"):
             if getattr(settings, option) is not None:
-                raise UsageError(f"--{option.replace('_', '-')} has no effect without --dp-epsilon")
+                raise UsageError(f"`{option}` has no effect without `dp_epsilon`")
         return
     if settings.dp_delta is None:
-        raise UsageError("--dp-epsilon needs --dp-delta too: a number well below 1 / (number of items)")
+        raise UsageError("`dp_epsilon` needs `dp_delta` too: a number well below 1 / (number of items)")
     if settings.reproducible:
         raise UsageError(
-            "--reproducible has no effect on the noise of --dp-epsilon, which is always secret: leave one of them out"
+            "`reproducible` has no effect on the noise of `dp_epsilon`, which is always secret: leave one of them out"
         )
     exposed = [name for name in names if name not in PRIVATE] + ["observed"] * bool(settings.observed_checks)
     if exposed:
         raise UsageError(
-            f"differential privacy is for --origin {' and '.join(PRIVATE)}; {exposed[0]} points cannot have it"
+            f"differential privacy is for the origins {' and '.join(PRIVATE)}; {exposed[0]} points cannot have it"
         )

@@ -18,12 +18,12 @@ def check_model(model: str | PathLike[str] | None, latents: Any, options: Mappin
     """Refuse both a model and latents, neither, and options of a model that is not there."""
     if (model is None) == (latents is None):
         raise UsageError(
-            "a model and --latents are both given: leave one of them out" if model is not None else
-            "there is neither a model nor --latents: one of them says where the items lie in the space"
+            "a model and `latents` are both given: leave one of them out" if model is not None else
+            "there is neither a model nor `latents`: one of them says where the items lie in the space"
         )  # fmt: skip
     idle = [name for name, value in options.items() if value is not None]
     if model is None and idle:
-        raise UsageError(f"--{idle[0]} has no effect with --latents, where no model runs: leave it out")
+        raise UsageError(f"`{idle[0]}` has no effect with `latents`, where no model runs: leave it out")
 
 
 def check_policy(rules: Policy, settings: DistillSettings) -> None:
@@ -48,9 +48,11 @@ def check_public(portions: Sequence[Portion], points_from: Any) -> None:
     """Refuse public points without inputs, and inputs without public points."""
     is_wanted = any(each.origin == "public" for each in portions)
     if is_wanted and points_from is None:
-        raise UsageError("--origin public takes its points from inputs that you may share: pass them as --points-from")
+        raise UsageError(
+            "`origin='public'` takes its points from inputs that you may share: pass them as `points_from`"
+        )
     if points_from is not None and not is_wanted:
-        raise UsageError("--points-from is for --origin public only: add it, or leave the file out")
+        raise UsageError("`points_from` is for `origin='public'` only: add it, or leave the file out")
 
 
 def _promised(portions: Sequence[Portion], settings: DistillSettings) -> dict[str, int]:

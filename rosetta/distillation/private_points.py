@@ -22,7 +22,7 @@ CELLS_A_POINT = 3  # cells of the space for each point wanted: many turn out to 
 def private_origins(
     sender: SenderData, portions: Sequence[Portion], settings: DistillSettings, draws: Draws
 ) -> tuple[Mapping[str, Origin], tuple[PrivacyAccount, ...]]:
-    """Return what makes the points of each origin from noisy statistics, and what it spends; none without --dp-epsilon.
+    """Return what makes the points of each origin from noisy statistics, and what it spends; none without `dp_epsilon`.
 
     Epsilon and delta are divided evenly among the origins (basic composition). All points of an origin, anchors and
     checks, come from one release: making more of them costs nothing.
@@ -32,8 +32,8 @@ def private_origins(
     unit = "items" if sender.groups is None else "groups"
     if settings.privacy != "open" and settings.dp_delta * sender.n_units >= 1:
         raise UsageError(
-            f"--dp-delta {settings.dp_delta:g} is not below 1 / {sender.n_units:,}, the number of {unit}: it would "
-            "allow to give one of them away. Take a smaller one, or --privacy open"
+            f"`dp_delta={settings.dp_delta:g}` is not below 1 / {sender.n_units:,}, the number of {unit}: it would "
+            "allow to give one of them away. Take a smaller one, or `privacy='open'`"
         )
     makers, accounts = {}, []
     for number, portion in enumerate(portions):
@@ -76,7 +76,7 @@ def _moments(
             drawn: Floats = released.mean + rng.standard_normal((n_wanted, len(factor))) @ factor
             return drawn.reshape(n_wanted, *sender.inputs.shape[1:])
 
-        advice = "the noise leaves nothing of the covariance: allow a larger --dp-epsilon or use more items"
+        advice = "the noise leaves nothing of the covariance: allow a larger `dp_epsilon` or use more items"
         return PointBatch(draw_points(sender, n_points, taken, draw, advice=advice))
 
     return make, released.account
@@ -106,8 +106,8 @@ def _averaged(
         unit = "items" if sender.groups is None else "groups"
         raise SelectionError(
             f"{n_points} averaged points were asked for, but of {n_cells} cells of the space only {n_large} have "
-            f"surely at least {settings.members} {unit} (noisy counts from {least:.1f} on): ask for fewer --pairs and "
-            "--checks, fewer --members, or a larger --dp-epsilon. The noise was drawn, so this try has spent its budget"
+            f"surely at least {settings.members} {unit} (noisy counts from {least:.1f} on): ask for fewer `pairs` and "
+            "`checks`, fewer `members`, or a larger `dp_epsilon`. The noise was drawn, so this try has spent its budget"
         )
     largest = np.argsort(-released.counts, kind="stable")[:n_points]
     means = released.means[rng.permutation(largest)].reshape(n_points, *sender.inputs.shape[1:])

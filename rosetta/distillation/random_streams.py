@@ -18,7 +18,7 @@ class Draws:
     """Generators of random numbers, one for each purpose.
 
     Whoever can repeat the noise of a point can take it away again. So it comes from the system's source of randomness,
-    nothing in the bundle lets it be repeated, and no two calls give the same. With `--reproducible` it comes from the
+    nothing in the bundle lets it be repeated, and no two calls give the same. With `reproducible` it comes from the
     seed, which is not in the bundle either; but a seed can be guessed.
     """
 

@@ -71,7 +71,7 @@ class Sender:
     held_out: LazyArray | None
     held_out_latents: LazyArray | None
     chooser: Chooser  # also knows what was sampled, and the strata
-    all_latents: LazyArray  # of `items`, those that --audit-held-out leaves out as well
+    all_latents: LazyArray  # of `items`, those that `audit_held_out` leaves out as well
     split: KnownSplit | str  # what of `items` the run was trained on, or why nobody knows
     groups: GroupCodes | None = None  # of every item, as `private`
     notes: tuple[str, ...] = ()  # for the user
@@ -124,8 +124,8 @@ def open_sender(
         if seen and settings.privacy != "open":
             raise PolicyError(
                 f"the policy excludes {members.n_excluded:,} items that the model was trained on, as the digest of its "
-                "training's items shows: whatever it encodes or decodes may tell of them. Train again without them: "
-                + _without(members)
+                "training's items shows: whatever it encodes or decodes may tell of them. Train again without them, "
+                "with " + _without(members)
             )
         kept = require_split(split, has_held_out=asked.held_out is not None) if settings.audit_held_out else None
         n_all = 0
@@ -135,9 +135,9 @@ def open_sender(
         span = (model.value_range if model is not None else None) or value_range(items.facts)
         stored = _stored_range(inputs, span, settings)
         expected = Expected(expected.holder, items.inputs.shape[1:], items.info.steps, items.info.feature_names, span)
-        public = _matched("--points-from", asked.points_from, expected, asked)
+        public = _matched("`points_from`", asked.points_from, expected, asked)
         shared = None if public is None else public.inputs[: len(public.inputs)]
-        fresh = _matched("--held-out", asked.held_out, expected, asked)
+        fresh = _matched("`held_out`", asked.held_out, expected, asked)
         others = None if fresh is None else fresh.inputs[: len(fresh.inputs)]
         latents: LazyArray
         sds: LazyArray | None
@@ -165,7 +165,7 @@ def open_sender(
             if held_out_groups is None:
                 notes += (
                     "nothing says whose each held-out item is, so the audit holds rows against rows and not people: "
-                    "pass --held-out-groups",
+                    "pass `held_out_groups`",
                 )
 
         def of_rows(array: LazyArray) -> LazyArray:
@@ -194,7 +194,7 @@ def open_sender(
 
 
 def _without(members: Membership) -> str:
-    return "rosetta train --policy policy.toml" + ("" if members.spec is None else f" --groups {members.spec}")
+    return "`policy`" + ("" if members.spec is None else f" and `groups={members.spec!r}`")
 
 
 def _notes(members: Membership, model: Adapted | None, seen: bool | None) -> tuple[str, ...]:
@@ -204,7 +204,7 @@ def _notes(members: Membership, model: Adapted | None, seen: bool | None) -> tup
         return (
             *notes,
             f"the run's training left out {model.n_left_out:,} items that a policy excludes; points are made from all "
-            "of this data: pass the same --policy here, or leave them out with --where",
+            "of this data: pass the same `policy` here, or leave them out with `where`",
         )
     if not members.n_excluded or model is None:
         return notes
@@ -219,7 +219,7 @@ def _notes(members: Membership, model: Adapted | None, seen: bool | None) -> tup
     else:
         advice = (
             "the run's own constants and range were fitted when it was trained. If the excluded items were in that "
-            f"training, train again without them: {_without(members)}"
+            f"training, train again without them, with {_without(members)}"
         )
     return (*notes, f"{told}; {advice}")
 
@@ -290,7 +290,7 @@ def _owners(
     if chosen is None:
         return None
     labels = labels_of(
-        "--held-out-groups", chosen, columns, len(held_out.inputs), source=str(as_source(asked.held_out)),
+        "`held_out_groups`", chosen, columns, len(held_out.inputs), source=str(as_source(asked.held_out)),
         expected="a column of the held-out items or a source of labels",
     )  # fmt: skip
     known = {name: code for code, name in enumerate(groups.names)}
@@ -318,10 +318,10 @@ def _stored_range(
     if settings.store == "auto":
         return None
     if not span[0] < span[1]:
-        raise UsageError(f"--store uint8 needs a range of values, and the inputs are all {span[0]:g}")
+        raise UsageError(f"`store='uint8'` needs a range of values, and the inputs are all {span[0]:g}")
     has_items = settings.observed_checks or any(each.partition("=")[0] == "observed" for each in settings.origin or ())
     if has_items:
         raise UsageError(
-            "--store uint8 would round observed points, which are items as they are: leave it out, or take float32"
+            "`store='uint8'` would round observed points, which are items as they are: leave it out, or take float32"
         )
     return span

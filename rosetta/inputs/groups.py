@@ -14,7 +14,7 @@ from rosetta.inputs.labels import Columns, labels_of
 from rosetta.inputs.matching import some
 from rosetta.selection.strata import label_texts
 
-OPTION = "--groups"
+OPTION = "`groups`"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class GroupCodes:
 
 
 def groups_of(spec: str | None, columns: Columns, n_items: int, *, source: str) -> GroupCodes | None:
-    """Return whose each item is, as ``--groups`` says; None where it says nothing.
+    """Return whose each item is, as ``groups`` says; None where it says nothing.
 
     Parameters
     ----------

@@ -20,10 +20,10 @@ def labels_of(option: str, wanted: str, columns: Columns, n_items: int, *, sourc
     Parameters
     ----------
     option : str
-        The option's name, for messages, such as ``--groups``.
+        The option's name, for messages, such as ``groups``.
     wanted : str
         A name in `columns`, or a source such as ``file.npz::donor``, which has a label for each of the items that
-        ``--rows``, ``--where`` and ``--skip-bad`` leave.
+        ``rows``, ``where`` and ``skip_bad`` leave.
     columns : mapping of str to callable
         What is known of the items that are left.
     source : str
@@ -52,6 +52,6 @@ def labels_of(option: str, wanted: str, columns: Columns, n_items: int, *, sourc
     if labels.shape != (n_items,):
         raise IncompatibleError(
             f"{option} {wanted} has shape {labels.shape}, but one label for each of the {n_items:,} items is needed"
-            + (", after --rows and --where have left some out" if labels.ndim == 1 and len(labels) > n_items else "")
+            + (", after `rows` and `where` have left some out" if labels.ndim == 1 and len(labels) > n_items else "")
         )
     return labels

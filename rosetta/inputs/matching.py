@@ -52,22 +52,22 @@ def match_features(
     """
     if features is not None and rows.features is not None and set(given := _listed(features)) <= set(rows.features):
         if wanted is None:  # the data's names say what is where, the user's what is taken, and in which order
-            wanted, features, holder = given, None, "--features"
+            wanted, features, holder = given, None, "`features`"
         elif set(given) == set(rows.features) and given != rows.features and len(given) == len(rows.features):
             raise SourceError(
-                f"{source} has these names for its features, at other places than --features says: leave --features out"
+                f"{source} has these names for its features, at other places than `features` says: leave `features` out"
             )
     names = _names(rows, features, source)
     if wanted is None:
         if rows.not_numbers:
             raise SourceError(_not_numbers(rows, source))
         if fill is not None:
-            problem = f"--fill-missing is for features by name, and {holder} names none: name them with --features"
+            problem = f"`fill_missing` is for features by name, and {holder} names none: name them with `features`"
             return Matched(rows, names, (problem,))
         return Matched(rows, names)
     if names is None:
         return Matched(
-            rows, None, (f"{holder} names its {len(wanted)} features ({some(wanted)}): pass yours with --features",)
+            rows, None, (f"{holder} names its {len(wanted)} features ({some(wanted)}): pass yours with `features`",)
         )
     return _ordered(rows, names, wanted, holder=holder, fill=fill)
 
@@ -83,7 +83,7 @@ def _ordered(
         return Matched(
             rows, names,
             (f"{len(missing)} of {len(wanted)} features of {holder} are missing from the data: {some(texts + others)}. "
-             "--fill-missing VALUE puts a number in their place, if you know what a missing one means",),
+             "`fill_missing=VALUE` puts a number in their place, if you know what a missing one means",),
         )  # fmt: skip
     notes = []
     n_extra = len(names) + len(rows.not_numbers) - (len(wanted) - len(missing))

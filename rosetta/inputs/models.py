@@ -47,7 +47,7 @@ def notes_on(model: Adapted, preprocess: str | None) -> tuple[str, ...]:
         return model.notes
     return (
         *model.notes,
-        f"nobody says what {model.kind} sees of an item, so items go in as they are: pass --preprocess, such as "
+        f"nobody says what {model.kind} sees of an item, so items go in as they are: pass `preprocess`, such as "
         "'scale(0, 255)', if it was trained on something else",
     )
 

@@ -96,7 +96,7 @@ class Expected:
 
     holder: str  # what expects it, for messages: "the bundle", "the run"
     shape: tuple[int, ...] | None  # None: not known
-    steps: list[tuple[str, Step]] | None  # None: nobody knows, and --preprocess says
+    steps: list[tuple[str, Step]] | None  # None: nobody knows, and `preprocess` says
     feature_names: tuple[str, ...] | None
     value_range: tuple[float, float] | None  # None: not known
 
@@ -206,7 +206,7 @@ def note_order(info: InputInfo, expected: Expected, features: Features) -> tuple
         return ()
     return (
         f"{expected.holder} names no features, so the columns of the data were taken in their order: "
-        f"{some(info.feature_names)}. --features says which the model takes, in its order",
+        f"{some(info.feature_names)}. `features` says which the model takes, in its order",
     )
 
 
@@ -260,7 +260,7 @@ def _steps(
         return preprocessing.fit_blocks(preprocess or _usual(matched.rows, expected, blocks), blocks)
     declared = preprocessing.describe(expected.steps)
     if preprocess is not None and not preprocessing.agrees(preprocess, expected.steps):
-        said = f"--preprocess says {preprocess!r}, {expected.holder} declares {declared!r}"
+        said = f"`preprocess` says {preprocess!r}, {expected.holder} declares {declared!r}"
         _refuse([said, *matched.differences], expected)
     return expected.steps
 

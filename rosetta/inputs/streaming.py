@@ -57,7 +57,7 @@ class Blocks(NamedTuple):
             raise SourceError(
                 f"the array is stored in pieces of {rows.piece:,} items, {gibibytes(rows.piece * raw)} each, of which "
                 f"none can be read in part, and {gibibytes(budget // 4)} of memory are set aside for one: save it as a "
-                ".npy file with numpy.save, or give more --memory"
+                ".npy file with numpy.save, or give more `memory_gib`"
             )
         pool = budget // 2 // (4 * item_size)
         largest = max(pool // BLOCKS_A_POOL, 1)
@@ -237,7 +237,7 @@ def memory_budget(memory_gib: float | None, device: torch.device, *, n_processes
             there = min(there, torch.cuda.get_device_properties(device).total_memory)
         return there // 2
     if isinstance(memory_gib, bool) or not isinstance(memory_gib, int | float) or not 0 < memory_gib < math.inf:
-        raise UsageError(f"--memory is {memory_gib}; expected a number of GiB above 0")
+        raise UsageError(f"`memory_gib` is {memory_gib}; expected a number of GiB above 0")
     return int(memory_gib * GIB)
 
 

@@ -93,7 +93,7 @@ def _sizes(size: tuple[int, int], n_levels: int) -> list[tuple[int, int]]:
             raise ModelError(
                 f"the architecture conv would halve images of {size[0]} × {size[1]} pixels {n_levels} times, but they "
                 f"are {height} × {width} before the {level + 1}. time, and one pixel cannot be halved: "
-                + (f"ask for at most {level} --channels" if level else "take dense")
+                + (f"ask for at most {level} `channels`" if level else "take dense")
             )
         sizes.append(((height + 1) // 2, (width + 1) // 2))
     return sizes

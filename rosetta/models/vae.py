@@ -100,7 +100,7 @@ def _architecture(name: str, code: str | None) -> Architecture:
     if code != name:
         raise ModelError(
             f"the model needs the code {name}, which is not imported unasked: "
-            f"pass --allow-code {name} if you trust it (in Python allow_code={name!r})"
+            f"pass `allow_code={name!r}` if you trust it"
         )
     return load_factory(name)
 

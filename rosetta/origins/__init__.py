@@ -116,7 +116,9 @@ def check_enough(sender: SenderData, origin: str, recipe: Recipe) -> None:
     """
     least = LEAST_OPEN if recipe.privacy == "open" else LEAST_UNITS[sender.unit]
     if sender.n_units < least:
-        advice = "" if recipe.privacy == "open" else ". Take --origin averaged, or --privacy open if they may be known"
+        advice = (
+            "" if recipe.privacy == "open" else ". Take `origin='averaged'`, or `privacy='open'` if they may be known"
+        )
         raise SelectionError(
             f"{origin} points of {sender.n_units} {sender.unit} would tell of each of them: at least {least} are needed"
             + advice
@@ -137,8 +139,8 @@ def check_width(sender: SenderData, rng: np.random.Generator, recipe: Recipe) ->
     if sender.n_units < needed:
         raise SelectionError(
             f"{sender.n_units:,} {sender.unit} that vary in so many ways at once that their mean alone tells who is "
-            f"among them: about {needed:,} are needed. Take more {sender.unit} or coarser ones, --origin public, or "
-            "differential privacy (--dp-epsilon)"
+            f"among them: about {needed:,} are needed. Take more {sender.unit} or coarser ones, `origin='public'`, or "
+            "differential privacy (`dp_epsilon`)"
         )
 
 

@@ -40,14 +40,14 @@ def averaged(sender: SenderData, n_points: int, rng: np.random.Generator, taken:
         own; below ``open``, if items vary in so many ways that the average of so few tells who is behind it.
     """
     n_items = len(sender.inputs)
-    n_units, unit = (n_items, "items") if sender.groups is None else (int(sender.groups.max()) + 1, "groups (--groups)")
+    n_units, unit = (n_items, "items") if sender.groups is None else (int(sender.groups.max()) + 1, "groups (`groups`)")
     if n_units < recipe.members:
         raise SelectionError(f"an averaged point is to have {recipe.members} members, but there are {n_units} {unit}")
     if sender.groups is not None and n_points * recipe.members > n_units:
         raise SelectionError(
             f"{n_points} averaged points of {recipe.members} groups each need {n_points * recipe.members} groups, as "
             f"none is behind two points, and there are {n_units}: ask for at most {n_units // recipe.members}, or for "
-            "fewer --members"
+            "fewer `members`"
         )
     if n_points > n_items:
         raise SelectionError(
@@ -69,8 +69,8 @@ def averaged(sender: SenderData, n_points: int, rng: np.random.Generator, taken:
         most = n_items // recipe.members
         raise SelectionError(
             f"{n_points} averaged points of {recipe.members} items each need {n_points * recipe.members:,} items, and "
-            f"there are {n_items:,}: ask for at most {most} points (--pairs and --checks, 32 if you do not say), or "
-            "for fewer --members. With --privacy open an item may be behind several points, which can then be "
+            f"there are {n_items:,}: ask for at most {most} points (`pairs` and `checks`, 32 if you do not say), or "
+            "for fewer `members`. With `privacy='open'` an item may be behind several points, which can then be "
             "subtracted from one another"
         )
     inputs = draw_points(
@@ -104,8 +104,8 @@ def _check_width(sender: SenderData, n_points: int, n_in_all: int, rng: np.rando
     raise SelectionError(
         f"{n_in_all} averaged points of {n_units:,} {sender.unit}, which vary in about {n_dims:.0f} ways at once: "
         f"{points} would tell who is behind which. "
-        + (f"Ask for {most} points at most (--pairs, --checks)" if most else "Take --origin public")
-        + f", give more {sender.unit} or coarser ones, or add differential privacy (--dp-epsilon)"
+        + (f"Ask for {most} points at most (`pairs`, `checks`)" if most else "Take `origin='public'`")
+        + f", give more {sender.unit} or coarser ones, or add differential privacy (`dp_epsilon`)"
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from rosetta.arrays import Array, Floats, LazyArray, flat, row_blocks
 
-SHARED = 10  # items, or groups, that must reach a number before a point may: as many as --members by default
+SHARED = 10  # items, or groups, that must reach a number before a point may: as many as `members` by default
 LEAST_SHARED = 2  # of few groups, a quarter, but never a single one
 SAMPLED = 20_000  # items that bounds are taken of, at most: those of some are never wider than those of all
 NUMBERS_OF_GROUPS = 1 << 26  # extremes of all groups that are held at once; of more groups, some are drawn

@@ -41,7 +41,7 @@ def decoded(sender: SenderData, n_points: int, rng: np.random.Generator, taken: 
         rounds do not give enough points.
     """
     if sender.decode is None:
-        raise UsageError("decoded points need a decoder, and this model has none: take --origin averaged or mixed")
+        raise UsageError("decoded points need a decoder, and this model has none: take `origin='averaged'` or mixed")
     if sender.encode is None:
         raise UsageError("decoded points are labelled by the encoder, and there is none: pass the model that has it")
     check_enough(sender, "decoded", recipe)
@@ -138,6 +138,6 @@ class _Tally:
             )
         return (
             f"{self.n_far} points were dropped, as the encoder puts them farther than {limit:g} total standard "
-            "deviations from where they were drawn (--reencoding-limit): train the model longer or with a smaller β, "
-            "or take another --draw or --origin averaged"
+            "deviations from where they were drawn (`reencoding_limit`): train the model longer or with a smaller β, "
+            "or take another `draw` or `origin='averaged'`"
         )

@@ -23,7 +23,7 @@ def mixed(sender: SenderData, n_points: int, rng: np.random.Generator, taken: Ar
     n_items = len(sender.inputs)
     n_units, unit = (n_items, "items") if sender.groups is None else (int(sender.groups.max()) + 1, "groups")
     if n_units < recipe.mix:
-        raise SelectionError(f"--mix is {recipe.mix}, but there are only {n_units} {unit} to mix")
+        raise SelectionError(f"`mix` is {recipe.mix}, but there are only {n_units} {unit} to mix")
 
     def draw(n_wanted: int) -> Floats:
         rows = _different(rng, n_units, n_wanted, recipe.mix)

@@ -32,8 +32,8 @@ def moments(sender: SenderData, n_points: int, rng: np.random.Generator, taken: 
     if recipe.privacy == "strict" and sender.n_units < n_features:
         raise SelectionError(
             f"{sender.n_units:,} {sender.unit}, and {n_features:,} numbers in an item: the mean alone can tell who is "
-            "among so few, so --privacy strict does not draw from their moments. Take --origin averaged, more items or "
-            "coarser ones"
+            "among so few, so `privacy='strict'` does not draw from their moments. Take `origin='averaged'`, more "
+            "items or coarser ones"
         )
     fitted = normal_like(sender.inputs, rng, groups=sender.groups)
 

@@ -119,7 +119,7 @@ def _words(
     if policy.origins is not None and forbidden:
         yield f"origins = {_listed(policy.origins)}: {' and '.join(forbidden)} points are not allowed"
     if terms is None and (policy.require_terms or policy.terms is not None):
-        yield f"{'terms' if policy.terms is not None else 'require_terms'}: there are no terms of use (--terms)"
+        yield f"{'terms' if policy.terms is not None else 'require_terms'}: there are no terms of use (`terms`)"
     elif policy.terms is not None and terms != policy.terms:
         yield f"terms = {json.dumps(policy.terms)}: the bundle's are {json.dumps(terms)}"
     if policy.licenses is not None and parse_licence(license) not in map(parse_licence, policy.licenses):
@@ -127,8 +127,8 @@ def _words(
     if policy.max_epsilon is not None:
         if epsilon is None:
             yield (
-                f"max_epsilon = {policy.max_epsilon:g}: the points are not differentially private (--dp-epsilon, with "
-                "--origin moments or averaged)"
+                f"max_epsilon = {policy.max_epsilon:g}: the points are not differentially private (`dp_epsilon`, with "
+                "`origin='moments'` or averaged)"
             )
         elif epsilon > policy.max_epsilon * (1 + SLACK):
             yield f"max_epsilon = {policy.max_epsilon:g}: epsilon is {epsilon:g}"
@@ -138,10 +138,10 @@ def _careless(policy: Policy, privacy: PrivacyLevel | None, *, reproducible: boo
     """Yield the clauses broken by the level that a bundle is made at, and by draws that can be repeated."""
     if policy.min_privacy is not None and (privacy is None or LEVELS.index(privacy) > LEVELS.index(policy.min_privacy)):
         found = "the bundle says no level" if privacy is None else f"the bundle's level is {privacy}"
-        yield f'min_privacy = "{policy.min_privacy}": {found} (--privacy)'
+        yield f'min_privacy = "{policy.min_privacy}": {found} (`privacy`)'
     if reproducible and not policy.allow_reproducible:
         yield (
-            "allow_reproducible = false: the points can be drawn again from a seed (--reproducible), and whoever does "
+            "allow_reproducible = false: the points can be drawn again from a seed (`reproducible`), and whoever does "
             "so can take the random numbers away from them"
         )
 
@@ -167,8 +167,8 @@ def _figures(policy: Policy, origins: Sequence[str], audit: DisclosureAudit, *, 
     yield from _attacked(policy, [each for each in audit.attacks if not each.is_ceiling])
     if policy.require_groups and (audit.n_groups is None or any(each.unit == "item" for each in audit.attacks)):
         yield (
-            "require_groups = true: the audit's unit is the row; say whose each item is (--groups), and each held-out "
-            "item (--held-out-groups)"
+            "require_groups = true: the audit's unit is the row; say whose each item is (`groups`), and each held-out "
+            "item (`held_out_groups`)"
         )
 
 
@@ -187,7 +187,7 @@ def _attacked(policy: Policy, attacks: Sequence[AttackResult]) -> Iterator[str]:
             least = LEAST_AT_1_PERCENT if clause == "max_caught_at_1_percent" else LEAST_EACH
             yield (
                 f"{clause} = {limit:g}: no attack on membership was tried that tells; give at least {least} items, or "
-                "groups, that neither model nor bundle has seen (--held-out)"
+                "groups, that neither model nor bundle has seen (`held_out`)"
             )
             continue
         worst, value = max(found, key=lambda each: each[1])

@@ -117,7 +117,7 @@ def _excluded_rows(policy: Policy, groups: GroupCodes | None) -> Array:
     if groups is None:
         raise UsageError(
             f"the policy excludes {len(set(policy.excluded_groups))} groups by name (excluded_groups), and nothing "
-            "says whose each item is: pass --groups COLUMN, a column of the data, or a source such as file.npz::donor"
+            "says whose each item is: pass `groups=COLUMN`, a column of the data, or a source such as file.npz::donor"
         )
     return np.union1d(rows, groups.rows_of(policy.excluded_groups))
 

@@ -83,7 +83,7 @@ def write_program(traceable: Traceable, format: str) -> bytes:
     except Exception as error:  # exporters raise whatever they come across
         raise ModelError(
             f"this network cannot be written as {format}: {reason(error)}. It must work for any number of items and "
-            f"not branch on their values; another --format may do: {', '.join(sorted({*formats} - {format}))}"
+            f"not branch on their values; another `format` may do: {', '.join(sorted({*formats} - {format}))}"
         ) from error
 
 

@@ -29,7 +29,7 @@ LEAST_MEMBERS = 2  # behind an averaged point
 MIN_CONFIDENCE = 6.0  # standard deviations by which chance does not explain a figure
 
 
-@rule("RZ-W214", section="5.3", fix="Distil again, without --reproducible.", requires={"RZ-V106"})
+@rule("RZ-W214", section="5.3", fix="Distil again, without `reproducible`.", requires={"RZ-V106"})
 def draws_cannot_be_repeated(file: Candidate) -> Iterator[Problem]:
     """No seed and no word says that the random numbers behind the points can be drawn again."""
     selection = file.manifest.provenance.selection

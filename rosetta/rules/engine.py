@@ -99,7 +99,7 @@ class Rule:
     needs: frozenset[str]  # of what only the sender has: "model", "data"
 
 
-ONLY_SENDER = "only the sender can try them, with --model and --data"
+ONLY_SENDER = "only the sender can try them, with `model` and `data`"
 _rules: dict[str, Rule] = {}
 _SEVERITIES: dict[str, Severity] = {"S": "fatal", "V": "error", "W": "warning", "I": "info"}
 

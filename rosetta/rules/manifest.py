@@ -114,7 +114,7 @@ def content_id_is_right(file: Candidate) -> Iterator[Problem]:
     yield from _integrity(file, "RZ-V112")
 
 
-@rule("RZ-V120", section="5.3", fix="Distil again with --license and an SPDX expression such as CC-BY-4.0.",
+@rule("RZ-V120", section="5.3", fix="Distil again with `license` and an SPDX expression such as CC-BY-4.0.",
       requires={"RZ-V106"})  # fmt: skip
 def licence_is_spdx(file: Candidate) -> Iterator[Problem]:
     """The licence is an SPDX licence expression."""

@@ -29,14 +29,14 @@ _PRIVATE = (
 )
 
 
-@rule("RZ-W202", section="5.3", fix="Distil with --citation.", requires={"RZ-V106"})
+@rule("RZ-W202", section="5.3", fix="Distil with `citation`.", requires={"RZ-V106"})
 def citation_is_there(file: Candidate) -> Iterator[Problem]:
     """The bundle says how to cite it."""
     if file.manifest.provenance.citation is None:
         yield Problem(f"{_PROVENANCE}/citation", "there is no citation")
 
 
-@rule("RZ-W203", section="5.3", fix="Distil with --terms.", requires={"RZ-V106"})
+@rule("RZ-W203", section="5.3", fix="Distil with `terms`.", requires={"RZ-V106"})
 def terms_are_there(file: Candidate) -> Iterator[Problem]:
     """The bundle says on what terms it may be used."""
     if file.manifest.provenance.terms_of_use is None:
@@ -84,7 +84,7 @@ def manifest_is_discreet(file: Candidate) -> Iterator[Problem]:
                 yield Problem(pointer, f"holds {what}, {found.group()!r}")
 
 
-@rule("RZ-W207", section="4.4", fix="Distil more --pairs.", requires=_NUMBERS)
+@rule("RZ-W207", section="4.4", fix="Distil more `pairs`.", requires=_NUMBERS)
 def anchors_suffice(file: Candidate) -> Iterator[Problem]:
     """There are more anchors than latent dimensions, else they cannot fix even an affine map."""
     n_anchors, n_dims = int(file.bundle.is_anchor.sum()), file.manifest.content.space.n_dims
@@ -95,7 +95,7 @@ def anchors_suffice(file: Candidate) -> Iterator[Problem]:
         )
 
 
-@rule("RZ-W208", section="4.4", fix="Distil with --checks.", requires=_NUMBERS)
+@rule("RZ-W208", section="4.4", fix="Distil with `checks`.", requires=_NUMBERS)
 def checks_are_there(file: Candidate) -> Iterator[Problem]:
     """There are at least eight check pairs, so that a receiver can prove the result."""
     n_checks = int((~file.bundle.is_anchor).sum())
@@ -106,7 +106,7 @@ def checks_are_there(file: Candidate) -> Iterator[Problem]:
 @rule(
     "RZ-W209",
     section="5.3",
-    fix="Distil with --terms, or make points that are no items, as with --origin decoded.",
+    fix="Distil with `terms`, or make points that are no items, as with `origin='decoded'`.",
     requires={"RZ-V106"},
 )
 def observed_points_have_terms(file: Candidate) -> Iterator[Problem]:
@@ -145,7 +145,7 @@ def anchors_lie_in_the_space(file: Candidate) -> Iterator[Problem]:
     "RZ-W213",
     section="4.4",
     fix="Make sure that the data is in the units that the model was trained on; then train it longer, or distil with "
-    "--origin averaged or moments.",
+    "`origin='averaged'` or moments.",
     requires=_NUMBERS,
 )
 def pairs_span_the_space(file: Candidate) -> Iterator[Problem]:

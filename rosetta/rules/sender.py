@@ -18,7 +18,7 @@ _AGAIN = "Distil again, from the model and data that the bundle is to speak of."
 
 @rule("RZ-V131", section="1", fix=_AGAIN, requires=_NUMBERS, needs={"model"})
 def latents_are_the_models(file: Candidate) -> Iterator[Problem]:
-    """With --model: every latent is what the sender's encoder gives for exactly the stored input."""
+    """With `model`: every latent is what the sender's encoder gives for exactly the stored input."""
     found = file.evidence.encode(file.bundle.inputs)
     if found.shape != file.bundle.latents.shape:
         yield Problem(layout.LATENTS, f"the model gives latents of shape {found.shape}, the bundle has others")
@@ -35,7 +35,7 @@ def latents_are_the_models(file: Candidate) -> Iterator[Problem]:
 
 @rule("RZ-V132", section="5.2", fix=_AGAIN, requires={"RZ-V106"}, needs={"model"})
 def model_is_the_one_described(file: Candidate) -> Iterator[Problem]:
-    """With --model: the model's weights have the digest that the manifest declares."""
+    """With `model`: the model's weights have the digest that the manifest declares."""
     declared, found = file.manifest.provenance.model.weights_sha256, file.evidence.weights_sha256
     if found != declared:
         where = "/manifest#/provenance/model/weights_sha256"
@@ -44,7 +44,7 @@ def model_is_the_one_described(file: Candidate) -> Iterator[Problem]:
 
 @rule("RZ-V133", section="5.2", fix=_AGAIN, requires=_NUMBERS, needs={"data"})
 def observed_points_are_items(file: Candidate) -> Iterator[Problem]:
-    """With --data: there are as many items as the manifest says, rounded or not, and every observed input is one."""
+    """With `data`: there are as many items as the manifest says, rounded or not, and every observed input is one."""
     items = flat(file.evidence.items(file.bundle)).astype(np.float32)
     declared = file.manifest.provenance.data.n_items
     if declared not in (None, len(items), coarse_count(len(items))):
@@ -64,7 +64,7 @@ def observed_points_are_items(file: Candidate) -> Iterator[Problem]:
 
 @rule("RZ-V134", section="4.3", fix=_AGAIN, requires=_NUMBERS | {"RZ-V123", "RZ-V133"}, needs={"data", "model"})
 def moments_are_of_all_items(file: Candidate) -> Iterator[Problem]:
-    """With --model and --data: mean and covariance of the space are those of the items' latents, rounded or not."""
+    """With `model` and `data`: mean and covariance of the space are those of the items' latents, rounded or not."""
     mean, covariance = file.bundle.space_mean, file.bundle.space_covariance
     if mean is None or covariance is None:
         return

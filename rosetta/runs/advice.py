@@ -53,7 +53,7 @@ def guidance(report: TrainReport, config: RunConfig, rows: Sequence[Row], *, tot
         notes.append(
             f"the tolerance costs: twice of it would give back up to about {price:.2g} nats an item of the training "
             f"loss, by the weight that holds it ({report.final_anchor_weight:.3g}); free dimensions may pay for it "
-            f"(--latent-dim {config.latent_dim + FREE_DIMS})"
+            f"(`latent_dim={config.latent_dim + FREE_DIMS}`)"
         )
     return notes
 
@@ -82,7 +82,7 @@ def _what_to_do(report: TrainReport, config: RunConfig, rows: Sequence[Row]) -> 
     if last <= OVERSHOOT_RATIO * settings.anchor_tolerance and settings.lr_schedule == "constant":
         return (
             f", but it was {last:.3f} on average over the last {n_last} epochs: it swings from step to step. A "
-            "learning rate that falls lets it settle (--lr-schedule cosine)"
+            "learning rate that falls lets it settle (`lr_schedule='cosine'`)"
         )
     if last < (1 - STILL_FALLS) * before:
         return (
@@ -93,20 +93,20 @@ def _what_to_do(report: TrainReport, config: RunConfig, rows: Sequence[Row]) -> 
     though = f", though the weight rose from {weights[1]:.3g} to {weights[0]:.3g}" if weights[0] > weights[1] else ""
     return (
         f", and no longer falls ({before:.3f}, then {last:.3f} over the last {n_last} epochs{though}): the network "
-        f"does not place the anchors and model your data alike. Give it free dimensions (--latent-dim "
-        f"{config.latent_dim + FREE_DIMS}) or wider layers{_wider(settings)}, or accept what was reached "
-        f"(--anchor-tolerance {_rounded_up(report.final.anchor_rms or 0.0):g})"
+        f"does not place the anchors and model your data alike. Give it free dimensions "
+        f"(`latent_dim={config.latent_dim + FREE_DIMS}`) or wider layers{_wider(settings)}, or accept what was reached "
+        f"(`anchor_tolerance={_rounded_up(report.final.anchor_rms or 0.0):g}`)"
     )
 
 
 def _longer(report: TrainReport, settings: TrainSettings) -> str:
     if settings.patience is not None and report.epochs < settings.epochs:
-        return f"--patience {2 * settings.patience}; it stopped early"
-    return f"--epochs {2 * settings.epochs}"
+        return f"`patience={2 * settings.patience}`; it stopped early"
+    return f"`epochs={2 * settings.epochs}`"
 
 
 def _wider(settings: TrainSettings) -> str:
-    return f" (--hidden {','.join(str(2 * size) for size in settings.hidden)})" if settings.hidden else ""
+    return f" (`hidden={[2 * size for size in settings.hidden]}`)" if settings.hidden else ""
 
 
 def _rounded_up(number: float) -> float:

@@ -34,17 +34,17 @@ def refuse_idle_settings(settings: TrainSettings, *, has_anchors: bool) -> None:
     anchor_settings = sorted(name for name in changed if name.startswith("anchor") or name == "align")
     if anchor_settings and not has_anchors:
         options = ", ".join(_option(name) for name in anchor_settings)
-        raise UsageError(f"{options} without --anchors has no effect: pass a bundle with --anchors, or leave it out")
+        raise UsageError(f"{options} without `anchors` has no effect: pass a bundle with `anchors`, or leave it out")
     is_held = settings.anchor_weight == "auto"
     for idle, name, why in (
-        (not is_held, "anchor_tolerance", "beside a fixed --anchor-weight"),
-        (is_held, "anchor_scaling", "on a held anchor weight, which finds its own scale: pass --anchor-weight N too"),
+        (not is_held, "anchor_tolerance", "beside a fixed `anchor_weight`"),
+        (is_held, "anchor_scaling", "on a held anchor weight, which finds its own scale: pass `anchor_weight=N` too"),
         (settings.likelihood != "gaussian", "precision", f"on the {settings.likelihood} likelihood"),
-        (settings.lr_warmup > settings.epochs, "lr_warmup", "beyond the last of --epochs"),
-        (settings.kl_anneal > settings.epochs, "kl_anneal", "beyond the last of --epochs"),
-        (settings.beta == 0, "kl_anneal", "beside --beta 0"),
+        (settings.lr_warmup > settings.epochs, "lr_warmup", "beyond the last of `epochs`"),
+        (settings.kl_anneal > settings.epochs, "kl_anneal", "beyond the last of `epochs`"),
+        (settings.beta == 0, "kl_anneal", "beside `beta=0`"),
         (not objectives.get(settings.objective).has_beta, "beta", f"on the objective {settings.objective}"),
-        (not settings.validation, "patience", "without held-out items: pass --validation above 0"),
+        (not settings.validation, "patience", "without held-out items: pass `validation` above 0"),
     ):
         if idle and name in changed:
             advice = "" if ": pass" in why else ": leave one of them out"
@@ -98,7 +98,7 @@ def _options(architecture: str) -> dict[str, object]:
 
 
 def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    return f"`{name}`"
 
 
 def prepare_items(
@@ -120,7 +120,7 @@ def prepare_items(
     if isinstance(items, Streamable) and items.blocks.pool < settings.batch_size:
         batch = 4 * items.inputs.item_size * settings.batch_size
         raise UsageError(
-            f"--batch-size {settings.batch_size} takes {gibibytes(batch)} of memory, but --memory is "
+            f"`batch_size={settings.batch_size}` takes {gibibytes(batch)} of memory, but `memory_gib` is "
             f"{gibibytes(budget)}, of which half is for items to draw from: take smaller batches, or more memory"
         )
     return items
@@ -129,7 +129,7 @@ def prepare_items(
 def _expected_by(bundles: list[Bundle], settings: TrainSettings) -> Expected:
     """Return what the bundles expect of inputs, if they belong together."""
     if len({b.content_id for b in bundles}) < len(bundles):
-        raise UsageError("a bundle is given twice with --anchors: give each once")
+        raise UsageError("a bundle is given twice with `anchors`: give each once")
     first = bundles[0].manifest.content
     for number, other in enumerate((b.manifest.content for b in bundles[1:]), start=2):
         differences = [
@@ -154,12 +154,12 @@ def _expected_by(bundles: list[Bundle], settings: TrainSettings) -> Expected:
     n_dims = first.space.n_dims
     if settings.latent_dim is not None and settings.latent_dim < n_dims:
         raise IncompatibleError(
-            f"--latent-dim is {settings.latent_dim}, but the bundle's latent space has {n_dims} dimensions: "
+            f"`latent_dim` is {settings.latent_dim}, but the bundle's latent space has {n_dims} dimensions: "
             "leave the option out to take the bundle's, or pass more, to have free ones beside them"
         )
     if settings.align and settings.latent_dim not in (None, n_dims):
         raise IncompatibleError(
-            f"--align rotates all of a model's dimensions to the bundle's, and --latent-dim {settings.latent_dim} is "
+            f"`align` rotates all of a model's dimensions to the bundle's, and `latent_dim={settings.latent_dim}` is "
             f"more than its {n_dims}: leave one of them out"
         )
     steps = preprocessing.from_records(first.preprocessing, bundles[0].arrays)
@@ -208,15 +208,15 @@ def check_inputs(likelihood: Likelihood, facts: Facts, settings: TrainSettings) 
             f"the {settings.likelihood} likelihood needs inputs from {bounds[0]:g} to {bounds[1]:g}, but these range "
             f"from {low:g} to {high:g}: "
             + (
-                "pass counts as they were made, with --preprocess none"
+                "pass counts as they were made, with `preprocess='none'`"
                 if likelihood.is_counts
-                else f"scale them, as with --preprocess 'scale({low:g}, {high:g})', or take another likelihood"
+                else f"scale them, as with `preprocess='scale({low:g}, {high:g})'`, or take another likelihood"
             )
         )
     if likelihood.is_counts and facts.uneven_row is not None:
         raise UsageError(
             f"the {settings.likelihood} likelihood is one of counts, but row {facts.uneven_row} (counted from 0) holds "
-            "numbers that are not whole: pass counts as they were made, with --preprocess none"
+            "numbers that are not whole: pass counts as they were made, with `preprocess='none'`"
         )
 
 
@@ -240,7 +240,7 @@ def split_items(n_items: int, settings: TrainSettings, groups: Array | None = No
         sizes = np.bincount(groups)
         if n_held_out and len(sizes) < 2:
             raise UsageError(
-                "all items are of one group, so none can be held out: leave --groups out, or --validation 0"
+                "all items are of one group, so none can be held out: leave `groups` out, or `validation=0`"
             )
         order = rng.permutation(len(sizes))
         n_groups = 0
@@ -250,6 +250,6 @@ def split_items(n_items: int, settings: TrainSettings, groups: Array | None = No
         held_out, rest = np.flatnonzero(is_held_out), np.flatnonzero(~is_held_out)
     if len(rest) < 2:
         raise UsageError(
-            f"--validation {settings.validation:g} of {n_items} items leaves {len(rest)} to train on: hold out fewer"
+            f"`validation={settings.validation:g}` of {n_items} items leaves {len(rest)} to train on: hold out fewer"
         )
     return held_out, rest

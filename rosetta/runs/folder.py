@@ -70,7 +70,7 @@ def _interrupted(folder: Path, manner: RunContext) -> Iterator[None]:
         work = unfinished(folder)
         raise Interrupted(
             manner.hooks.interruption.signal,
-            f"stopped; what was saved is in {work}: the same command with --resume goes on from there"
+            f"stopped; what was saved is in {work}: the same command with `resume` goes on from there"
             if work.exists()
             else "",
         ) from error

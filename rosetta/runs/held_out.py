@@ -42,7 +42,7 @@ def known_split(
     if record.data.inputs_sha256 is None:
         return "the run was trained with an older version, whose records do not say on which data: train it again"
     if record.started_from is not None:
-        return "the run started from another one (--start-from), which may have seen what this one held out"
+        return "the run started from another one (`start_from`), which may have seen what this one held out"
     rows = np.arange(len(items.inputs)) if items.kept is None else items.kept
     if len(rows) != record.data.n_items or items.sha256 != record.data.inputs_sha256:
         return (
@@ -51,7 +51,7 @@ def known_split(
         )
     split = split_rows(training.config, record, groups)
     if record.data.n_validation and rows_digest(split.held_out) != record.data.held_out_sha256:
-        return "the run held out whole groups, and nothing says whose each item is: pass --groups as in the training"
+        return "the run held out whole groups, and nothing says whose each item is: pass `groups` as in the training"
     return KnownSplit(rows[split.trained], rows[split.held_out])
 
 
@@ -82,16 +82,16 @@ def has_seen_excluded(training: Training | None, items: Prepared | Streamable) -
 
 
 def require_split(found: KnownSplit | str, *, has_held_out: bool) -> KnownSplit:
-    """Return the split that ``--audit-held-out`` needs, or raise UsageError with what is missing."""
+    """Return the split that ``audit_held_out`` needs, or raise UsageError with what is missing."""
     if has_held_out:
         raise UsageError(
-            "--audit-held-out and --held-out are two ways to give the audit items that the model has not seen: leave "
+            "`audit_held_out` and `held_out` are two ways to give the audit items that the model has not seen: leave "
             "one of them out"
         )
     if isinstance(found, KnownSplit) and not len(found.held_out):
-        found = "the run held out none of its items (--validation 0)"
+        found = "the run held out none of its items (`validation=0`)"
     if isinstance(found, str):
         raise UsageError(
-            f"--audit-held-out cannot be used: {found}. Pass items that the model has not seen with --held-out"
+            f"`audit_held_out` cannot be used: {found}. Pass items that the model has not seen with `held_out`"
         )
     return found

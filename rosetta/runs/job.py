@@ -120,7 +120,7 @@ def make_job(
     refuse_idle_settings(settings, has_anchors=bool(paths))
     trust = trust_if_any(trusted_keys, trust_file)
     if trust is not None and not paths:
-        raise UsageError("keys to trust have no effect without --anchors: pass a bundle, or leave them out")
+        raise UsageError("keys to trust have no effect without `anchors`: pass a bundle, or leave them out")
     code = settings.architecture if ":" in settings.architecture else None
     start = None if start_from is None else load_run(Path(start_from), code=code)
     bundles = tuple(open_valid(path) for path in paths)
@@ -151,7 +151,7 @@ def _notes(members: Membership, settings: TrainSettings, *, has_policy: bool) ->
         return tuple(excluded)
     notes = (*excluded, *members.groups.notes)
     if not settings.validation:
-        return (*notes, "no items are held out, so --groups changes nothing")
+        return (*notes, "no items are held out, so `groups` changes nothing")
     codes = members.groups.of_rows(members.rows)
     held_out = split_items(len(codes), settings, codes)[0]
     n_groups, n_all = len(np.unique(codes[held_out])), int(codes.max()) + 1
@@ -176,7 +176,7 @@ def new_model(job: Job, settings: TrainSettings) -> VAE:
         latents = np.concatenate([b.anchor_latents for b in job.bundles])
         if len(inputs) <= bundle.latents.shape[1]:
             raise IncompatibleError(
-                f"--align needs more anchors than latent dimensions, and there are {len(inputs)} for "
+                f"`align` needs more anchors than latent dimensions, and there are {len(inputs)} for "
                 f"{bundle.latents.shape[1]}"
             )
         alignment.align(model, inputs, latents)
@@ -232,7 +232,7 @@ def fingerprint(job: Job) -> str:
             digest.update(job.groups.tobytes())
         for row in np.unique(np.linspace(0, len(stream) - 1, FINGERPRINT_READS).astype(int)):
             digest.update(stream.read(row, row + 1).tobytes())
-        return f"{digest.hexdigest()[:12]}… in blocks of {blocks.block:,} of {blocks.pool:,} rows (--memory)"
+        return f"{digest.hexdigest()[:12]}… in blocks of {blocks.block:,} of {blocks.pool:,} rows (`memory_gib`)"
     inputs = job.items.inputs
     digest = hashlib.sha256(f"{inputs.shape} {job.items.info.raw_dtype} ".encode())
     if job.groups is not None:
@@ -272,7 +272,7 @@ def _take_weights(model: VAE, start: Checkpoint, config: RunConfig) -> None:
     if differences:
         theirs_told = {n: getattr(theirs.settings, n) for n in ("architecture", *OPTIONS, "likelihood", "precision")}
         options = " ".join(
-            f"--{name.replace('_', '-')} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
+            f"`{name}={list(value) if isinstance(value, tuple) else value!r}`"
             for name, value in theirs_told.items()
             if value is not None and not isinstance(value, bool) and value != getattr(mine.settings, name)
         )

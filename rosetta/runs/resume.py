@@ -14,12 +14,12 @@ from rosetta.training.checkpoint import load_plan, save_plan
 
 NAMES = {
     "data": "the data",
-    "bundles": "--anchors",
-    "start": "--start-from",
+    "bundles": "`anchors`",
+    "start": "`start_from`",
     "processes": "processes",
     "device": "the device",
     "kind": "what is trained",  # one model or several: of all of them together
-    "mode": "--replicate-mode",
+    "mode": "`replicate_mode`",
 }
 
 
@@ -44,10 +44,10 @@ def refuse_differences(found: Mapping[str, Any], mine: Mapping[str, Any], on_not
         if key in mine and found.get(key) != mine[key]
     ]
     if len(found["models"]) != len(mine["models"]):
-        differences.append(f"--replicates: {len(found['models'])} then, {len(mine['models'])} now")
+        differences.append(f"`replicates`: {len(found['models'])} then, {len(mine['models'])} now")
     for then, today in zip(found["models"], mine["models"], strict=False):
         differences += [
-            f"--{name.replace('_', '-')}: {_brief(then.get(name))} then, {_brief(today[name])} now"
+            f"`{name}`: {_brief(then.get(name))} then, {_brief(today[name])} now"
             for name in today
             if then.get(name) != today[name]
         ]
@@ -55,7 +55,7 @@ def refuse_differences(found: Mapping[str, Any], mine: Mapping[str, Any], on_not
         listed = "\n  - ".join(dict.fromkeys(differences))
         raise IncompatibleError(
             f"the interrupted training was another one:\n  - {listed}\nGo on with what it was told, or start anew "
-            "with --force"
+            "with `force`"
         )
     if found["software"] != mine["software"]:
         on_note("the training goes on with other versions of software, so that its numbers may differ a little")

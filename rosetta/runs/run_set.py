@@ -166,7 +166,7 @@ def _note_memory(records: Sequence[RunRecord], manner: RunContext) -> None:
     which = "the model has" if len(records) == 1 else f"{len(found)} of {len(records)} models have"
     manner.hooks.on_note(
         f"{which} learned the training items by heart: {'' if len(found) == 1 else 'in the worst of them, '}"
-        f"{in_words(worst)}. rosetta distill refuses to decode points from such a model, except with --privacy open. "
+        f"{in_words(worst)}. rosetta distill refuses to decode points from such a model, except with `privacy='open'`. "
         f"If others are to get such points, {ADVICE}"
     )
 

@@ -111,7 +111,7 @@ def check_n_pairs(n_pairs: int, n_items: int) -> None:
     if not 1 <= n_pairs <= n_items:
         raise SelectionError(
             f"{n_pairs} pairs were asked for, but there are {n_items} different items to choose from: ask "
-            "for fewer, with --pairs and --checks"
+            "for fewer, with `pairs` and `checks`"
         )
 
 

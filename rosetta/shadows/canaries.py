@@ -85,7 +85,7 @@ def canaries(
         bundle, data, model, held_out=None, features=features, memory_gib=memory_gib, allow_code=allow_code, seed=seed
     )
     if (n is None) == (record is None):
-        raise UsageError("--canaries and --canary-record are two ways to have marks: give one of them")
+        raise UsageError("`canaries` and `canary_record` are two ways to have marks: give one of them")
     every, prepare = raw_items(suspect, data, features)
     span = suspect.bundle.manifest.content.input.value_range
     if record is not None:
@@ -132,7 +132,7 @@ def _chosen(
     """Return two marks, and which of the run's items get them."""
     n_members = len(suspect.rows)
     if not 1 <= n < n_members // 2:
-        raise UsageError(f"--canaries is {n}; expected a number from 1 and below half of the {n_members:,} items")
+        raise UsageError(f"`canaries` is {n}; expected a number from 1 and below half of the {n_members:,} items")
     marks = choose_marks(raw[suspect.rows], prepare, span, n_marks=2)
     chosen = suspect.rows[np.random.default_rng([seed, 9]).permutation(n_members)[: n + 1]]
     return marks, (chosen[:n], chosen[n:])
@@ -151,7 +151,7 @@ def raw_items(suspect: AuditedSender, data: Any, features: Features) -> tuple[Ar
     rows = open_matched(data, expected, features=features).rows
     try:
         if rows.holds_sounds:
-            raise UsageError("canaries cannot be planted in recordings, which differ in length: leave --canaries out")
+            raise UsageError("canaries cannot be planted in recordings, which differ in length: leave `canaries` out")
         raw = np.array(rows.read(0, rows.shape[0]))
     finally:
         rows.close()

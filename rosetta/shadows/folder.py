@@ -66,7 +66,7 @@ def open_shadows(folder: Path | None, fingerprint: str, shape: tuple[int, int]) 
             yield ShadowFolder(Path(temporary), shape)
         return
     if folder.exists() and not (folder / MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder} is there already and holds no shadow senders: choose another --shadow-folder")
+        raise OutputError(f"{folder} is there already and holds no shadow senders: choose another `shadow_folder`")
     with held_folder(folder, folder):
         try:
             found = json.loads(read_small(folder / MARK, limit=1 << 16, what="the mark of shadow senders"))
@@ -78,6 +78,6 @@ def open_shadows(folder: Path | None, fingerprint: str, shape: tuple[int, int]) 
         if found.get("fingerprint") != fingerprint:
             raise OutputError(
                 f"{folder} holds shadow senders of another bundle, other data, or other settings: choose another "
-                "--shadow-folder, or remove it"
+                "`shadow_folder`, or remove it"
             )
         yield ShadowFolder(folder, shape)

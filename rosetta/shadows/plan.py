@@ -71,10 +71,10 @@ def plan_shadows(n_members: int, n_others: int, *, n_shadows: int, validation: f
         raise UsageError(
             f"shadow senders need at least {LEAST_MEMBERS} items that the model was trained on and {LEAST_OTHERS} that "
             f"it was not, and there are {n_members:,} and {n_others:,}: pass more items of the same kind with "
-            "--held-out, or leave --thorough out"
+            "`held_out`, or leave `thorough` out"
         )
     if n_shadows < LEAST_SHADOWS:
-        raise UsageError(f"--shadows is {n_shadows}; expected a number from {LEAST_SHADOWS}")
+        raise UsageError(f"`shadows` is {n_shadows}; expected a number from {LEAST_SHADOWS}")
     n_all = n_members + n_others
     n_out = max(min(n_others, n_all // 2), math.ceil(max(LEAST_OUT, validation) * n_all))
     return ShadowPlan(n_members, n_others, n_out, seed)

@@ -62,7 +62,7 @@ def plant(data: Any, output: str | PathLike[str], *, n: int, seed: int = 0, forc
     check_output(Path(output), force=force, suffix=".npz")
     raw = read_items(data)
     if not 1 <= n < len(raw) // 2:
-        raise UsageError(f"--canaries is {n}; expected a number from 1 and below half of the {len(raw):,} items")
+        raise UsageError(f"`canaries` is {n}; expected a number from 1 and below half of the {len(raw):,} items")
     span = (float(raw.min()), float(raw.max()))
     marks = tuple(mark for mark, _ in choose_marks(raw, lambda some: some, span, n_marks=2))
     chosen = np.random.default_rng([seed, 9]).permutation(len(raw))[: n + 1]

@@ -59,7 +59,7 @@ def read_suspect(
     """
     opened = open_valid(Path(bundle))
     if model is None:
-        raise UsageError("shadow senders repeat the run's training: pass its folder with --model")
+        raise UsageError("shadow senders repeat the run's training: pass its folder with `model`")
     adapted = open_model(model, device="cpu", allow_code=allow_code)
     training = check_repeatable(adapted.training)
     if adapted.weights_sha256 != opened.manifest.provenance.model.weights_sha256:
@@ -70,7 +70,7 @@ def read_suspect(
     expected = expected_by(adapted)
     items = prepare_within(budget, data, expected, features=features, preprocess=None)
     if not isinstance(items, Prepared):
-        raise UsageError("shadow senders need all items in memory: give more --memory")
+        raise UsageError("shadow senders need all items in memory: give more `memory_gib`")
     split = known_split(training, items)
     if isinstance(split, str):
         raise UsageError(f"shadow senders cannot repeat the training: {split}")

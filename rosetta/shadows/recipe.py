@@ -30,7 +30,7 @@ def recipe_of(manifest: Manifest, n_anchors: int, *, seed: int = 0) -> DistillSe
     counts, told = _counts(manifest, n_anchors), _told(manifest)
     if "public" in counts:
         raise UsageError("the bundle has points of public inputs, which shadow senders cannot make: they lack them")
-    alone = {name: checks for name, (anchors, checks) in counts.items() if not anchors}  # --observed-checks
+    alone = {name: checks for name, (anchors, checks) in counts.items() if not anchors}  # `observed_checks`
     settings: dict[str, Any] = {
         "origin": tuple(f"{name}={anchors}" for name, (anchors, _) in counts.items() if anchors),
         "checks": sum(checks for name, (_, checks) in counts.items() if name not in alone),

@@ -34,18 +34,18 @@ def check_repeatable(training: Training | None) -> Training:
     """Return the training that shadows repeat, or raise UsageError if it cannot be repeated from the run folder."""
     if training is None:
         raise UsageError(
-            "shadow senders repeat the training of a run of rosetta train: pass its folder with --model; models of "
+            "shadow senders repeat the training of a run of rosetta train: pass its folder with `model`; models of "
             "others cannot be trained here"
         )
     if training.record.anchors:
         raise UsageError(
-            "the run was anchored to another bundle, and shadow senders do not repeat that yet: leave --thorough or "
-            "--canaries out"
+            "the run was anchored to another bundle, and shadow senders do not repeat that yet: leave `thorough` or "
+            "`canaries` out"
         )
     if training.record.started_from is not None:
         raise UsageError(
-            "the run started from another one (--start-from), whose weights shadow senders lack: leave --thorough or "
-            "--canaries out"
+            "the run started from another one (`start_from`), whose weights shadow senders lack: leave `thorough` or "
+            "`canaries` out"
         )
     return training
 
@@ -106,7 +106,7 @@ def _with_held_out(inputs: Array, spare: Array, settings: TrainSettings) -> Arra
     if len(held_out) > len(spare):
         raise UsageError(
             f"the run holds out {settings.validation:.0%} of its items to know when to stop, {len(held_out):,} "
-            f"for a shadow, and only {len(spare):,} others are there: pass more with --held-out"
+            f"for a shadow, and only {len(spare):,} others are there: pass more with `held_out`"
         )
     items = np.empty((n_all, *inputs.shape[1:]), dtype=np.float32)
     items[trained], items[held_out] = inputs, spare[: len(held_out)]

@@ -1,4 +1,4 @@
-"""`audit --thorough`: attacks that are calibrated by shadow senders, the strongest that are known of their kind."""
+"""`audit` with `thorough`: attacks calibrated by shadow senders, the strongest that are known of their kind."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def thorough(
     bundle, data, model, features, allow_code, memory_gib
         As for `audit`; `model` is a run folder, and `data` what it was trained on.
     held_out : like `data`, optional
-        Items that neither model nor bundle has seen. A bundle of ``distill --audit-held-out`` has some of its own.
+        Items that neither model nor bundle has seen. A bundle of `distill` with `audit_held_out` has some of its own.
     shadows : int
         How many shadow senders; 16 tell little less than 64 (Carlini et al. 2022, figure 9).
     folder : path, optional

@@ -176,7 +176,7 @@ def _open_path(source: Source) -> Rows:
     with ExitStack() as held:
         path, name, kind = held.enter_context(_located(str(source.data)))
         if source.skip_bad and not kind.is_folder:
-            raise SourceError(f"--skip-bad is for folders of files, and {source} is none: leave it out")
+            raise SourceError(f"`skip_bad` is for folders of files, and {source} is none: leave it out")
         rows = kind.open(path, name, source.skip_bad)
         rest = held.pop_all()
 

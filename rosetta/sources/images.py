@@ -20,7 +20,7 @@ from rosetta.sources.rows import Rows, SourceKind, gone, sources
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP")  # no others are tried, whatever a file is called
-SKIP = "Mend or remove it, or leave such files out with --skip-bad"
+SKIP = "Mend or remove it, or leave such files out with `skip_bad`"
 
 
 class Look(NamedTuple):
@@ -109,8 +109,8 @@ def _all_alike(folder: Path, paths: list[Path]) -> tuple[Look, list[Path], tuple
         if (other := _look(folder / path)) != look:
             raise SourceError(
                 f"{folder / path} is {other}, but {folder / paths[0]} is {look}: all must have the same size, colours "
-                "and bits. Bring the files to one size and kind first (--preprocess resize works on items of equal "
-                "size), or leave those that are not as most are out with --skip-bad"
+                "and bits. Bring the files to one size and kind first (`preprocess='resize'` works on items of equal "
+                "size), or leave those that are not as most are out with `skip_bad`"
             )
     return look, paths, ()
 

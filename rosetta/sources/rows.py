@@ -87,7 +87,7 @@ def gone(path: Path, start: int, stop: int, *, why: str) -> SourceError:
     """Return the error for rows that were there when the file was opened, and cannot be read any more."""
     return SourceError(
         f"rows {start} to {stop - 1} of {path} can no longer be read ({why}): the file changed while it was used. "
-        "Write it anew, whole, and repeat the command; a training goes on with --resume"
+        "Write it anew, whole, and repeat the command; a training goes on with `resume`"
     )
 
 

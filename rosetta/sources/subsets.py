@@ -57,7 +57,7 @@ def chosen_rows(
         is_wanted &= _matches(column_of(rows, column, source=source), values, column, source)
     numbers = np.flatnonzero(is_wanted)
     if len(numbers) < 2:
-        asked = " and ".join([*([f"--rows {text}"] if text else []), *(f"--where {each}" for each in where)])
+        asked = " and ".join([*([f"`rows={text!r}`"] if text else []), *(f"`where={each!r}`" for each in where)])
         raise SourceError(f"{asked} leaves {len(numbers)} of the {n_rows:,} rows of {source}: at least two are needed")
     return subset(rows, numbers)
 
@@ -109,7 +109,7 @@ def column_of(rows: Rows, name: str, *, source: str) -> Array:
 def _parts(text: str) -> tuple[str, str]:
     column, mark, value = text.partition("=")
     if not mark or not column:
-        raise SourceError(f"--where {text}: write column=value")
+        raise SourceError(f"`where={text!r}`: write column=value")
     return column, value
 
 
@@ -119,7 +119,7 @@ def _matches(found: Array, values: Sequence[str], column: str, source: str) -> n
         try:
             is_match = np.isin(found, [float(value) for value in values])
         except ValueError as error:
-            raise SourceError(f"the column {column!r} of {source} holds numbers, and --where says {values}") from error
+            raise SourceError(f"the column {column!r} of {source} holds numbers, and `where` says {values}") from error
     else:
         texts = found.astype(str)
         is_match = np.isin(texts, values)
@@ -135,25 +135,25 @@ def _flags(text: str, n_rows: int, source: str, read: Callable[[str], Array]) ->
     flags = np.zeros(n_rows, dtype=bool)
     if found := _SLICE.fullmatch(text):
         if found.group(3) is not None and not int(found.group(3)):
-            raise SourceError(f"--rows {text}: a step is at least 1")
+            raise SourceError(f"`rows={text!r}`: a step is at least 1")
         flags[slice(*(None if part is None else int(part) for part in found.groups()))] = True
         return flags
     if _NUMERIC.fullmatch(text) and not _LIST.fullmatch(text):
         raise SourceError(
-            f"--rows {text}: write START:STOP:STEP with a step of at least 1, row numbers from 0 joined by commas, or "
-            "a file of them"
+            f"`rows={text!r}`: write START:STOP:STEP with a step of at least 1, row numbers from 0 joined by commas, "
+            "or a file of them"
         )
     numbers = np.array(text.split(","), dtype=np.int64) if _LIST.fullmatch(text) else read(text)
     if numbers.dtype.kind == "b" and numbers.shape == (n_rows,):
         return np.asarray(numbers, dtype=bool)
     if numbers.dtype.kind not in "iu" or numbers.ndim != 1:
         raise SourceError(
-            f"--rows {text} has shape {numbers.shape} and dtype {numbers.dtype}; expected row numbers, one after the "
+            f"`rows={text!r}` has shape {numbers.shape} and dtype {numbers.dtype}; expected row numbers, one after the "
             f"other, or a bool for each of the {n_rows:,} rows of {source}"
         )
     beyond = (numbers < 0) | (numbers >= n_rows)
     if beyond.any():
-        raise SourceError(f"--rows {text} asks for row {numbers[beyond][0]}, but {source} has rows 0 to {n_rows - 1}")
+        raise SourceError(f"`rows={text!r}` asks for row {numbers[beyond][0]}, but {source} has rows 0 to {n_rows - 1}")
     flags[numbers] = True
     return flags
 

@@ -70,7 +70,7 @@ def rows(folder: Path, name: str | None, skip_bad: bool = False) -> Rows:
                 continue
             problem = (
                 f"{path} has a segment from {segment.onset_s:g} s to {segment.offset_s:g} s in its list, expected "
-                f"{expected}. Mend the list, or leave such segments out with --skip-bad"
+                f"{expected}. Mend the list, or leave such segments out with `skip_bad`"
             )
             if not skip_bad:
                 raise SourceError(problem)

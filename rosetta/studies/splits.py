@@ -45,11 +45,11 @@ def read_split(name: str, path: str | PathLike[str] | None) -> Split:
         return _digits()
     if path is None:
         raise UsageError(
-            f"--data {name} is no NAME=FILE.npz, and only {BUILT_IN} is built in: write a name before the file, such "
+            f"`data={name!r}` is no NAME=FILE.npz, and only {BUILT_IN} is built in: write a name before the file, such "
             "as mine=FILE.npz"
         )
     if Path(path).suffix != ".npz":
-        raise UsageError(f"--data {name}={path}: expected an .npz file, with the arrays {', '.join(_names())}")
+        raise UsageError(f"`data` has {name}={path}; expected an .npz file, with the arrays {', '.join(_names())}")
     arrays = {each: read_items(f"{path}::{each}") for each in _names()}
     with zipfile.ZipFile(path) as archive:
         has_public = "public.npy" in archive.namelist()

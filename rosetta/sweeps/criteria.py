@@ -136,23 +136,23 @@ def make_judge(
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(f"no criterion called {name!r}.{hint} Known: {', '.join(CRITERIA)}.")
     if not has_anchors and (name == "anchor-rms" or anchor_limit != "auto"):
-        what = "--criterion anchor-rms" if name == "anchor-rms" else "--anchor-limit"
-        raise UsageError(f"{what} without --anchors has no effect: pass a bundle, or leave it out")
+        what = "`criterion='anchor-rms'`" if name == "anchor-rms" else "`anchor_limit`"
+        raise UsageError(f"{what} without `anchors` has no effect: pass a bundle, or leave it out")
     if name.startswith("validation") and not settings.validation:
-        raise UsageError(f"--criterion {name} needs held-out items: pass --validation above 0")
+        raise UsageError(f"`criterion={name!r}` needs held-out items: pass `validation` above 0")
     if not has_anchors or name == "anchor-rms" or anchor_limit is None:
         if name == "anchor-rms" and anchor_limit != "auto":
-            raise UsageError("--anchor-limit has no effect beside --criterion anchor-rms: leave one of them out")
+            raise UsageError("`anchor_limit` has no effect beside `criterion='anchor-rms'`: leave one of them out")
         return RankingRule(CRITERIA[name], None)
     if anchor_limit == "auto":
         if "anchor_tolerance" in swept:
             raise UsageError(
                 "a sweep of tolerances does not say how large an anchor error may be, and the loosest would always "
-                "win: pass --anchor-limit, such as 0.05, or --anchor-limit none to choose by the criterion alone"
+                "win: pass `anchor_limit`, such as 0.05, or `anchor_limit=None` to choose by the criterion alone"
             )
         return RankingRule(CRITERIA[name], OVERSHOOT_RATIO * settings.anchor_tolerance)
     if not (isinstance(anchor_limit, int | float) and math.isfinite(anchor_limit) and anchor_limit > 0):
-        raise UsageError(f"--anchor-limit is {anchor_limit}; expected auto, none or a number above 0")
+        raise UsageError(f"`anchor_limit` is {anchor_limit}; expected auto, none or a number above 0")
     return RankingRule(CRITERIA[name], float(anchor_limit))
 
 

@@ -32,9 +32,9 @@ def read_grid(texts: Sequence[str]) -> dict[str, str]:
         name, equals, values = text.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not values.strip():
-            raise UsageError(f"--grid is {text!r}; expected {FORM}")
+            raise UsageError(f"`grid` is {text!r}; expected {FORM}")
         if name in grid:
-            raise UsageError(f"--grid {_option(name)} is given twice: give all its values at once, as VALUE,VALUE,…")
+            raise UsageError(f"`grid={_option(name)}` is given twice: give all its values at once, as VALUE,VALUE,…")
         grid[name] = values
     return grid
 
@@ -55,7 +55,7 @@ def parse_grid(grid: Mapping[str, Values]) -> Grid:
         For names that are unknown, values that are none or there twice, and ranges that are empty or too long.
     """
     if not grid:
-        raise UsageError(f"there is nothing to sweep: pass --grid {FORM}, with a name of {', '.join(_options())}")
+        raise UsageError(f"there is nothing to sweep: pass `grid={FORM}`, with a name of {', '.join(_options())}")
     return {_known(name): _values(_known(name), values) for name, values in grid.items()}
 
 
@@ -71,10 +71,10 @@ def points_of(
         without an effect at any point.
     """
     if both := [name for name in grid if name in settings]:
-        raise UsageError(f"--grid {_option(both[0])} and --{_option(both[0])} both set it: leave one of them out")
+        raise UsageError(f"`grid={_option(both[0])}` and `{both[0]}` both set it: leave one of them out")
     idle = [name for name in grid if name.startswith("anchor") and not has_anchors]
     if idle:
-        raise UsageError(f"--grid {_option(idle[0])} without --anchors has no effect: pass a bundle, or leave it out")
+        raise UsageError(f"`grid={_option(idle[0])}` without `anchors` has no effect: pass a bundle, or leave it out")
     n_models = prod(len(values) for values in grid.values()) * replicates
     if n_models > MOST_MODELS:
         raise UsageError(
@@ -113,12 +113,12 @@ def _values(name: str, values: Values) -> tuple[float | str, ...]:
     for part in parts:
         found += _range(name, part) if isinstance(part, str) and ":" in part else [_value(name, part)]
         if len(found) > MOST_MODELS:
-            raise UsageError(f"--grid {_option(name)} has more than {MOST_MODELS:,} values: take fewer")
+            raise UsageError(f"`grid={_option(name)}` has more than {MOST_MODELS:,} values: take fewer")
     if not found:
-        raise UsageError(f"--grid {_option(name)} has no values: expected {FORM}")
+        raise UsageError(f"`grid={_option(name)}` has no values: expected {FORM}")
     counts = Counter(found)
     if twice := [value for value in counts if counts[value] > 1]:
-        raise UsageError(f"--grid {_option(name)} has {twice[0]} twice: give each value once")
+        raise UsageError(f"`grid={_option(name)}` has {twice[0]} twice: give each value once")
     return tuple(found)
 
 
@@ -131,12 +131,12 @@ def _range(name: str, text: str) -> list[float | str]:
             raise ValueError
     except (ValueError, ArithmeticError) as error:
         raise UsageError(
-            f"--grid {_option(name)} has {text!r}; expected a range as START:STEP:STOP, with a step that is not 0"
+            f"`grid={_option(name)}` has {text!r}; expected a range as START:STEP:STOP, with a step that is not 0"
         ) from error
     if steps < 0:
-        raise UsageError(f"--grid {_option(name)} has {text!r}, which is empty: no step of {step} leads to {stop}")
+        raise UsageError(f"`grid={_option(name)}` has {text!r}, which is empty: no step of {step} leads to {stop}")
     if steps >= MOST_MODELS:
-        raise UsageError(f"--grid {_option(name)} has {text!r}, more than {MOST_MODELS:,} values: take fewer")
+        raise UsageError(f"`grid={_option(name)}` has {text!r}, more than {MOST_MODELS:,} values: take fewer")
     return [float(start + number * step) for number in range(int(steps) + 1)]
 
 
@@ -147,7 +147,7 @@ def _value(name: str, value: float | str) -> float | str:
         return float(value)
     except (TypeError, ValueError) as error:
         expected = "numbers or auto" if name == "anchor_weight" else "numbers"
-        raise UsageError(f"--grid {_option(name)} has {value!r}; expected {expected}, or START:STEP:STOP") from error
+        raise UsageError(f"`grid={_option(name)}` has {value!r}; expected {expected}, or START:STEP:STOP") from error
 
 
 def _known(name: str) -> str:
@@ -156,11 +156,11 @@ def _known(name: str) -> str:
     if name in GRIDS or name in own:
         return name
     if name == "seed":
-        raise UsageError("--grid seed: seeds are swept with --replicates R, from --seed on")
+        raise UsageError("`grid=seed`: seeds are swept with `replicates=R`, from `seed` on")
     near = difflib.get_close_matches(name, GRIDS, n=1)
     hint = f" Did you mean {_option(near[0])!r}?" if near else ""
     raise UsageError(
-        f"--grid {_option(name)}: no setting of this name can be swept.{hint} Known: {', '.join(_options())}"
+        f"`grid={_option(name)}`: no setting of this name can be swept.{hint} Known: {', '.join(_options())}"
     )
 
 

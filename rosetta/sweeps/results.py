@@ -58,7 +58,7 @@ class SweepWriter:
         else:
             self.on_note(
                 f"no model has an anchor error within {self.judge.limit:.4g}: the best is the one that is nearest. "
-                "Train longer (--epochs), sweep larger weights, or allow more (--anchor-limit)"
+                "Train longer (`epochs`), sweep larger weights, or allow more (`anchor_limit`)"
             )
 
 
@@ -80,7 +80,7 @@ def write_table(
 
 
 def write_best(folder: Path, settings: TrainSettings, options: Mapping[str, Any], *, command: str) -> None:
-    """Write best.toml: the settings of one model as ``rosetta train --config`` takes them, and other options."""
+    """Write best.toml: the settings of one model as a config file of rosetta train has them, and other options."""
     values = {name: value for name, value in settings.model_dump(mode="json").items() if value is not None}
     is_own = ":" in settings.architecture
     if is_own:

@@ -215,7 +215,7 @@ def _agree(found: Study, name: str, where: str, document: Mapping[str, Any], on_
     while not found.is_new and theirs is None and time.monotonic() < deadline:
         theirs = found.storage.get_study_user_attrs(found.id).get(DOCUMENT)
         if theirs is None and found.storage.get_n_trials(found.id):
-            raise IncompatibleError(f"the study {name} in {where} is no sweep of Rosetta's: choose another --study")
+            raise IncompatibleError(f"the study {name} in {where} is no sweep of Rosetta's: choose another `study`")
         time.sleep(0 if theirs else 0.2)
     if theirs is None:  # it is new, or who made it died at once
         found.storage.set_study_user_attr(found.id, DOCUMENT, dict(document))
@@ -228,7 +228,7 @@ def _agree(found: Study, name: str, where: str, document: Mapping[str, Any], on_
     if differences:
         raise IncompatibleError(
             f"the study {name} in {where} is another sweep:\n  - " + "\n  - ".join(differences) + "\nGive the same "
-            "options to every process, or choose another --study"
+            "options to every process, or choose another `study`"
         )
     if theirs.get("software") != document["software"]:
         on_note("other processes of this sweep have other versions of software, so that numbers may differ a little")

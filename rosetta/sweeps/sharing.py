@@ -177,13 +177,13 @@ def _document(job: Job, named: Mapping[str, TrainSettings], sharing: Sharing) ->
     (settings,) = one["models"]
     swept = {name: list(values) for name, values in sharing.grid.items()}
     n_points = len({tuple(value_of(s, name) for name in swept) for s in named.values()})
-    given = {f"--{name.replace('_', '-')}": value for name, value in settings.items() if name not in (*swept, "device")}
+    given = {f"`{name}`": value for name, value in settings.items() if name not in (*swept, "device")}
     return given | {
-        **{f"--grid {name.replace('_', '-')}": values for name, values in swept.items()},
-        "--replicates": len(named) // n_points,
-        "--criterion": str(sharing.judge),
-        "--anchors": one["bundles"],
-        "--start-from": one["start"],
+        **{f"`grid={name.replace('_', '-')}`": values for name, values in swept.items()},
+        "`replicates`": len(named) // n_points,
+        "`criterion`": str(sharing.judge),
+        "`anchors`": one["bundles"],
+        "`start_from`": one["start"],
         "the data": one["data"],
         "software": one["software"],
     }

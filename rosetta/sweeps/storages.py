@@ -53,7 +53,7 @@ def _import_optuna() -> Any:
     try:
         import optuna
     except ModuleNotFoundError as error:
-        raise MissingExtraError("optuna", "optuna", "a sweep of several processes (--storage)") from error
+        raise MissingExtraError("optuna", "optuna", "a sweep of several processes (`storage`)") from error
     return optuna
 
 
@@ -74,11 +74,11 @@ def shown(url: str) -> str:
         address = make_url(url)
     except ArgumentError as error:
         raise UsageError(
-            "--storage is no address of a database; expected sqlite:///FILE.db or postgresql://USER@HOST/NAME"
+            "`storage` is no address of a database; expected sqlite:///FILE.db or postgresql://USER@HOST/NAME"
         ) from error
     if address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:"):
         raise UsageError(
-            f"--storage {url} is in memory, where no other process sees it: name a file, sqlite:///FILE.db"
+            f"`storage={url!r}` is in memory, where no other process sees it: name a file, sqlite:///FILE.db"
         )
     return address.render_as_string(hide_password=True)
 

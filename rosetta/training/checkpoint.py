@@ -62,9 +62,9 @@ def load_plan(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise TrainingError(f"{path} is damaged ({error}): start anew with --force") from error
+        raise TrainingError(f"{path} is damaged ({error}): start anew with `force`") from error
     if not isinstance(plan, dict) or not isinstance(plan.get("training"), dict):
-        raise TrainingError(f"{path} is damaged, it says no training: start anew with --force")
+        raise TrainingError(f"{path} is damaged, it says no training: start anew with `force`")
     return plan
 
 
@@ -84,5 +84,5 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
             document = json.loads(file.metadata()["rosetta"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise TrainingError(f"{path} is damaged ({error}): start anew with --force") from error
+        raise TrainingError(f"{path} is damaged ({error}): start anew with `force`") from error
     return tensors, document

@@ -63,7 +63,7 @@ def check_counts(*, devices: int, nodes: int, n_items: int, batch_size: int) -> 
     n_processes = max(devices * nodes, launched_processes())
     for n_rows, what, advice in (
         (n_items, "items to train on", "take fewer processes"),
-        (batch_size, "items in a step", "take fewer processes, or a larger --batch-size"),
+        (batch_size, "items in a step", "take fewer processes, or a larger `batch_size`"),
     ):
         if n_processes > n_rows:
             raise UsageError(f"there are {n_processes} processes, but only {n_rows} {what}: {advice}")
@@ -79,7 +79,7 @@ def make_fabric(device: torch.device, *, devices: int, nodes: int, precision_mod
     """
     devices, nodes = _counts(devices, nodes)
     if device.type == "cuda" and devices > torch.cuda.device_count():
-        raise UsageError(f"--devices is {devices}, but this machine has {torch.cuda.device_count()}")
+        raise UsageError(f"`devices` is {devices}, but this machine has {torch.cuda.device_count()}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on import it warns about its own deprecations
         from lightning_fabric import Fabric
@@ -87,7 +87,7 @@ def make_fabric(device: torch.device, *, devices: int, nodes: int, precision_mod
 
     several = devices * nodes > 1
     if several and not is_started() and not hasattr(sys.modules["__main__"], "__file__"):
-        raise UsageError("--devices starts the program anew for each device: call it from a script, or `rosetta train`")
+        raise UsageError("`devices` starts the program anew for each device: call it from a script, or `rosetta train`")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it counts processes aloud
     # nothing in the models is to be averaged but gradients; torch 2.13 gave the option another name
     buffers = {"forward_sync_buffers", "broadcast_buffers"} & set(signature(DistributedDataParallel).parameters)
@@ -101,7 +101,7 @@ def make_fabric(device: torch.device, *, devices: int, nodes: int, precision_mod
         if several:
             fabric.launch()
     except (ValueError, RuntimeError) as error:
-        raise UsageError(f"--devices {devices} on --nodes {nodes} cannot be had here: {error}") from error
+        raise UsageError(f"`devices={devices}` on `nodes={nodes}` cannot be had here: {error}") from error
     return fabric
 
 
@@ -199,7 +199,7 @@ def spoken_once(fabric: Fabric) -> Iterator[None]:
             raise
         raise TrainingError(
             f"process {fabric.global_rank} of {fabric.world_size} lost the others: one of them ended, or the network "
-            "did. See what it said; if a state was saved, the same command with --resume goes on from there"
+            "did. See what it said; if a state was saved, the same command with `resume` goes on from there"
         ) from error
 
 
@@ -211,7 +211,7 @@ def _counts(devices: int, nodes: int) -> tuple[int, int]:
         devices, nodes = int(local), launched // int(local)
     if launched > 1 and devices * nodes != launched:
         raise UsageError(
-            f"--devices {devices} on --nodes {nodes} are {devices * nodes} processes, but the launcher started "
+            f"`devices={devices}` on `nodes={nodes}` are {devices * nodes} processes, but the launcher started "
             f"{launched}: leave both out, or make them agree"
         )
     return devices, nodes

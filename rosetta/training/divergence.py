@@ -21,7 +21,7 @@ class Divergence(NamedTuple):
     value: float
 
 
-USUAL = "a smaller --lr, --clip 1, inputs of a smaller range (--preprocess standardize) or a smaller --precision"
+USUAL = "a smaller `lr`, `clip=1`, inputs of a smaller range (`preprocess='standardize'`) or a smaller `precision`"
 
 
 def explain(divergence: Divergence, n_models: int, advice: Mapping[str, str]) -> str:

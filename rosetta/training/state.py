@@ -78,7 +78,7 @@ def restore(training: Training, tensors: Mapping[str, Tensor], numbers: Mapping[
                 setattr(training.patience, name, list(values))
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise TrainingError(
-            f"the saved state is not that of this training: {error}; start anew with --force"
+            f"the saved state is not that of this training: {error}; start anew with `force`"
         ) from error
 
 

@@ -151,9 +151,9 @@ def audit(
         if path is not None:
             check_output(Path(path), force=force, suffix=suffix)
     if held_out_groups is not None and (held_out is None or groups is None):
-        raise UsageError("--held-out-groups has no effect without --held-out and --groups: leave it out, or add them")
+        raise UsageError("`held_out_groups` has no effect without `held_out` and `groups`: leave it out, or add them")
     if shadow_folder is not None and shadows is None:
-        raise UsageError("--shadow-folder has no effect without --thorough: leave it out")
+        raise UsageError("`shadow_folder` has no effect without `thorough`: leave it out")
     clauses = None if policy is None else load_policy(Path(policy))
     opened = open_valid(Path(bundle))
     compared = _compared(opened, earlier)
@@ -198,7 +198,7 @@ def audit(
     if items.seen_excluded is None:
         notes.append(
             "whether the model was trained on the items that the policy excludes is not known"
-            + (": pass the run with --model" if model is None else ", as the run's record proves neither")
+            + (": pass the run with `model`" if model is None else ", as the run's record proves neither")
         )
     notes += _notes(opened, found, has_held_out=others is not None, has_model=model is not None)
     drawn = draw_closest(closest_pairs(opened, items.inputs, nearest, found)) if wants_pictures else None
@@ -289,12 +289,12 @@ def _excluded(
     if seen:
         broken.append(
             f"{clause}: the model was trained on the excluded items, as the digest of its training's items shows: "
-            "train again without them (rosetta train --policy)"
+            "train again without them (`policy` of rosetta train)"
         )
     if told.get("policy") != policy_mark(clauses, members.groups).model_dump(mode="json"):
         broken.append(
             f"{clause}: the bundle does not say that it was made under this policy, so nothing shows that no point "
-            "was made from the excluded items: distil with --policy"
+            "was made from the excluded items: distil with `policy`"
         )
     return tuple(broken)
 
@@ -342,7 +342,7 @@ def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_mo
     if not has_held_out:
         notes.append(
             "no attack on membership was tried: pass items of the same kind that were neither trained on nor made into "
-            "points, with --held-out"
+            "points, with `held_out`"
         )
     elif not found.attacks:
         n_left = found.n_held_out if found.n_held_out_groups is None else found.n_held_out_groups
@@ -351,7 +351,7 @@ def _notes(bundle: Bundle, found: DisclosureAudit, *, has_held_out: bool, has_mo
             f"{LEAST_EACH} {unit} of both are needed"
         )
     elif not has_model:
-        notes.append("attacks that know the encoder were not tried: pass the bundle's run with --model")
+        notes.append("attacks that know the encoder were not tried: pass the bundle's run with `model`")
     notes += [f"the bundle claims what cannot be so: {claim}" for claim in false_claims(bundle)]
     if accounts_of(bundle):
         notes.append("these figures are of the private items themselves: no differential privacy covers them")

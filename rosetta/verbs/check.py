@@ -76,7 +76,7 @@ def check(
         signed by a trusted key where there are any.
     """
     if not 0 < threshold <= 1:
-        raise UsageError(f"--threshold is {threshold:g}; expected a share of variance above 0 and up to 1")
+        raise UsageError(f"`threshold` is {threshold:g}; expected a share of variance above 0 and up to 1")
     trust = trust_if_any(trusted_keys, trust_file)
     opened = open_model(model, device=device, allow_code=allow_code, allow_pickle=allow_pickle)
     pairs = open_valid(Path(bundle))
@@ -86,7 +86,7 @@ def check(
     if len(stored) < LEAST_CHECKS:
         raise IncompatibleError(
             f"the bundle has {len(stored)} check pairs, and {LEAST_CHECKS} are the least that a verdict can rest on: "
-            "ask the sender to distil with --checks 32"
+            "ask the sender to distil with `checks=32`"
         )
     found = _encoded(opened, pairs)
     report = _judge(pairs, found, threshold, np.random.default_rng(seed))

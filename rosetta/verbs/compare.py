@@ -110,12 +110,12 @@ def _latents(source: Latents, data: Any, features: Features, how: Mapping[str, A
 
     if data is not None:
         if not is_model(source):
-            raise UsageError(f"--data is for models, but {source} is not one: leave --data out to compare latents")
+            raise UsageError(f"`data` is for models, but {source} is not one: leave `data` out to compare latents")
         from rosetta.verbs.embed import posterior_of
 
         return _Embedded(*posterior_of(source, data, features=features, **how))
     if is_model(source):
-        raise UsageError(f"{source} is a model: pass --data with the items to compare the models on")
+        raise UsageError(f"{source} is a model: pass `data` with the items to compare the models on")
     return _Embedded(read_items(str(source)))
 
 

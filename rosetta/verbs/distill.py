@@ -164,19 +164,19 @@ def distill(
     path = Path(output)
     check_output(path, force=force, suffix=".h5")
     if not resume and (growing := unfinished(path)).exists():
-        on_note(f"{growing.name} holds an interrupted distillation: --resume goes on with it, or remove it")
+        on_note(f"{growing.name} holds an interrupted distillation: `resume` goes on with it, or remove it")
     check_words(chosen)
     if held_out_groups is not None and (held_out is None or chosen.groups is None):
-        raise UsageError("--held-out-groups has no effect without --held-out and --groups: leave it out, or add them")
+        raise UsageError("`held_out_groups` has no effect without `held_out` and `groups`: leave it out, or add them")
     if chosen.reproducible:
         on_note(
-            "--reproducible: whoever guesses the seed can repeat the draws and take the noise off the points; use it "
+            "`reproducible`: whoever guesses the seed can repeat the draws and take the noise off the points; use it "
             "for tests, not for what leaves the building"
         )
     check_model(
         model, latents,
         {"decoder": decoder, "spread": spread, "executor": executor, "resume": resume or None,
-         "allow-code": allow_code, "allow-pickle": allow_pickle or None},
+         "allow_code": allow_code, "allow_pickle": allow_pickle or None},
     )  # fmt: skip
     if model is None:
         chosen = with_origin(chosen, has_model=False, has_decoder=False)
@@ -214,8 +214,8 @@ def _distilled(
     settings, growth = grown(opened, settings)
     if growth and (len(growth) == 1 or growth[-1].n_pairs == settings.pairs):
         on_note(
-            f"--pairs auto came to its end at {settings.pairs} pairs, while more would still improve the coverage: it "
-            "takes a quarter of the items and 4,096 at most"
+            f"`pairs='auto'` came to its end at {settings.pairs} pairs, while more would still improve the coverage: "
+            "it takes a quarter of the items and 4,096 at most"
         )
     points = make_points(opened.sender, portions_of(settings), settings)
     latents, sds = opened.label(points)
@@ -240,7 +240,7 @@ def _distilled(
     note_findings(points, opened, latents, audit, on_note)
     text = write_bundle(path, manifest, arrays, force=force)
     if (signature := signature_path(path)).exists():
-        on_note(f"{signature.name} is of the bundle that was replaced: sign the new one with rosetta sign --force")
+        on_note(f"{signature.name} is of the bundle that was replaced: sign the new one with rosetta sign and `force`")
     return DistillReport(
         bundle=str(path),
         content_id=manifest.content_id,

@@ -140,7 +140,7 @@ def _said(n_space: int, n_all: int, *, all_dims: bool) -> str:
         return f"the first {n_space} dimensions are the latent space's, the other {n_all - n_space} this model's own"
     return (
         f"these are the {n_space} dimensions of the latent space; the model's {n_all - n_space} free ones, which "
-        "no other lab has, are left out: --all-dims writes them too"
+        "no other lab has, are left out: `all_dims` writes them too"
     )
 
 

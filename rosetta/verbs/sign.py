@@ -64,7 +64,7 @@ def keygen(
     path = Path(output)
     words = path.name if name is None else name
     if not words.strip() or not words.isprintable() or len(words) > MAX_NAME:
-        raise UsageError(f"--name is {words[:80]!r}; expected one line of 1 to {MAX_NAME} characters, such as 'Lab A'")
+        raise UsageError(f"`name` is {words[:80]!r}; expected one line of 1 to {MAX_NAME} characters, such as 'Lab A'")
     check_key_output(path, force=force)
     key = write_key_pair(path, name=words, passphrase=passphrase, force=force)
     return KeygenReport(
@@ -152,13 +152,13 @@ def _earlier(path: Path, bundle: Bundle) -> Signature | None:
     found = read_signature(path)
     problems = form_problems(found) or subject_problems(found, bundle_id=bundle.bundle_id, content_id=bundle.content_id)
     for problem in problems:
-        raise OutputError(f"{signature_path(path)} cannot be added to: {problem.message}. Start anew with --force")
+        raise OutputError(f"{signature_path(path)} cannot be added to: {problem.message}. Start anew with `force`")
     if not isinstance(found, Signature):
         return None
     if found.statement.predicate.title != short_title(bundle):
         raise OutputError(
             f"{signature_path(path)} states another title than the bundle has, so that it should not be signed: "
-            "start a statement of your own with --force"
+            "start a statement of your own with `force`"
         )
     return found
 

@@ -99,7 +99,7 @@ def study_origins(
     for name in named:
         if not re.fullmatch(NAME, name):
             raise UsageError(
-                f"--data {name}: expected NAME=FILE.npz, with a name of letters, digits, - and _, such as mine={name}"
+                f"`data={name!r}`: expected NAME=FILE.npz, with a name of letters, digits, - and _, such as mine={name}"
             )
     pyplot()  # say now, not after hours, that matplotlib is missing
     where = resolve_device(device)

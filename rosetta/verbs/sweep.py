@@ -79,7 +79,7 @@ def sweep(
         As in `train`.
     output : path
         The folder to make: a run folder for each model, ``runs.json``, ``table.csv``, ``sweep.png`` and
-        ``best.toml``, which ``rosetta train --config`` takes.
+        ``best.toml``, which rosetta train takes as its config file.
     grid : mapping
         Name of a setting (``beta``, ``anchor_weight``, ``anchor_tolerance``) to its values: numbers, or a text such
         as ``"0:0.75:15"``, from start by step to stop, or ``"0.5,1,auto"``. All combinations are trained.
@@ -120,7 +120,7 @@ def sweep(
     """
     folder = Path(output)
     with spoken_by_first():
-        _check_counts(("replicates", replicates), ("at-once", at_once), ("stale-after", stale_s))
+        _check_counts(("replicates", replicates), ("at_once", at_once), ("stale_s", stale_s))
         _check_sharing(storage, study, stale_s, n_processes=devices * nodes, force=force)
         has_anchors = bool(listed(anchors))
         values = parse_grid(grid)
@@ -167,25 +167,25 @@ def sweep(
 def _check_counts(*counts: tuple[str, int | None]) -> None:
     for name, count in counts:
         if count is not None and (not isinstance(count, int) or count < 1):
-            raise UsageError(f"--{name} is {count}; expected a whole number from 1")
+            raise UsageError(f"`{name}` is {count}; expected a whole number from 1")
 
 
 def _check_sharing(
     storage: str | None, study: str | None, stale_s: int | None, *, n_processes: int, force: bool
 ) -> None:
     if storage is None and (study is not None or stale_s is not None):
-        name = "--study" if study is not None else "--stale-after"
-        raise UsageError(f"{name} without --storage has no effect: pass --storage sqlite:///FILE.db, or leave it out")
+        name = "`study`" if study is not None else "`stale_s`"
+        raise UsageError(f"{name} without `storage` has no effect: pass `storage='sqlite:///FILE.db'`, or leave it out")
     if storage is not None and not study:
-        raise UsageError("--storage needs --study NAME: one database can hold many sweeps")
+        raise UsageError("`storage` needs `study=NAME`: one database can hold many sweeps")
     if storage is not None and force:
         raise UsageError(
-            "--force with --storage could remove what other processes have trained: leave it out, and remove the "
+            "`force` with `storage` could remove what other processes have trained: leave it out, and remove the "
             "folder yourself or choose another"
         )
     if storage is not None and n_processes > 1:
         raise UsageError(
-            "--storage shares models among processes, --devices and --nodes one model: leave the latter out, and run "
+            "`storage` shares models among processes, `devices` and `nodes` one model: leave the latter out, and run "
             "the same command once on each device"
         )
 
@@ -196,15 +196,15 @@ def _mode_of(job: Job, mode: ReplicateMode, *, own: Sequence[str]) -> ReplicateM
         if mode == "stacked":
             raise UsageError(
                 f"models that differ in {own[0]} are not stacked, as it is a setting of the objective: leave "
-                "--replicate-mode out"
+                "`replicate_mode` out"
             )
         return "sequential"
     if not isinstance(job.items, Streamable):
         return mode
     if mode == "stacked":
         raise UsageError(
-            "models are stacked on items in memory, and these stay on disk: leave --replicate-mode out, or give more "
-            "--memory"
+            "models are stacked on items in memory, and these stay on disk: leave `replicate_mode` out, or give more "
+            "`memory_gib`"
         )
     return "sequential"
 

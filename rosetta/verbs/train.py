@@ -141,9 +141,9 @@ def train(
         device = resolve_device(chosen.device)
         _check_counts(replicates=replicates, devices=devices, nodes=nodes, checkpoint_epochs=checkpoint_epochs)
         if replicates == 1 and replicate_mode != "auto":
-            raise UsageError("--replicate-mode has no effect on one training: pass --replicates too, or leave it out")
+            raise UsageError("`replicate_mode` has no effect on one training: pass `replicates` too, or leave it out")
         if replicates > 1 and devices * nodes > 1 and replicate_mode == "stacked":
-            raise UsageError("replicates stack on one device: leave --devices and --nodes out, or take sequential")
+            raise UsageError("replicates stack on one device: leave `devices` and `nodes` out, or take sequential")
 
     def ready() -> Job:
         if is_first_process():
@@ -169,15 +169,15 @@ def train(
     if chosen.likelihood not in COUNTS:
         _note_range(job.items, on_note)
     if chosen.align and start_from is None:
-        on_note("--align rotates latents that are not trained yet, which mostly does harm: it is for --start-from")
+        on_note("`align` rotates latents that are not trained yet, which mostly does harm: it is for `start_from`")
     if isinstance(job.items, Streamable):
         replicate_mode = _one_after_another(
-            replicate_mode, "items in memory, and these stay on disk", "give more --memory"
+            replicate_mode, "items in memory, and these stay on disk", "give more `memory_gib`"
         )
         _note_streaming(job, job.items, job.settings, on_note)
     elif groups is not None:
         replicate_mode = _one_after_another(
-            replicate_mode, "as many held-out items each, and --groups holds out whole groups", "leave --groups out"
+            replicate_mode, "as many held-out items each, and `groups` holds out whole groups", "leave `groups` out"
         )
     with interruptible() as interruption, closing(job.items):
         hooks = Hooks(on_epoch, on_progress, on_note, interruption, checkpoint_epochs, checkpoint_minutes)
@@ -195,12 +195,12 @@ def train(
 def _check_counts(**counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and (not isinstance(count, int) or count < 1):
-            raise UsageError(f"--{name.replace('_', '-')} is {count}; expected a whole number from 1")
+            raise UsageError(f"`{name}` is {count}; expected a whole number from 1")
 
 
 def _one_after_another(mode: ReplicateMode, needed: str, advice: str) -> ReplicateMode:
     if mode == "stacked":
-        raise UsageError(f"replicates are stacked on {needed}: leave --replicate-mode out, or {advice}")
+        raise UsageError(f"replicates are stacked on {needed}: leave `replicate_mode` out, or {advice}")
     return "sequential"
 
 
@@ -208,18 +208,20 @@ def _note_streaming(job: Job, items: Streamable, settings: TrainSettings, on_not
     blocks = items.blocks
     on_note(
         f"the items would take {gibibytes(4 * items.inputs.item_size * len(items.inputs))} of memory, more than "
-        f"--memory allows: they are streamed from disk in shuffled blocks of {blocks.block:,}, and batches are drawn "
-        f"from {blocks.pool:,} at a time"
+        f"`memory_gib` allows: they are streamed from disk in shuffled blocks of {blocks.block:,}, and batches are "
+        f"drawn from {blocks.pool:,} at a time"
     )
     n_held, wanted = n_held_out(job, items, settings)
     if not wanted:
         on_note("no items are held out, and not all fit into memory: the final figures are over a sample of them")
     elif n_held < wanted and job.groups is not None:
-        on_note(f"of {wanted:,} held-out items, {n_held:,} are measured on: they must fit into a quarter of --memory")
+        on_note(
+            f"of {wanted:,} held-out items, {n_held:,} are measured on: they must fit into a quarter of `memory_gib`"
+        )
     elif n_held < wanted:
         on_note(
-            f"{n_held:,} items are held out and not {wanted:,} (--validation {settings.validation:g}): they must fit "
-            "into a quarter of --memory"
+            f"{n_held:,} items are held out and not {wanted:,} (`validation={settings.validation:g}`): they must fit "
+            "into a quarter of `memory_gib`"
         )
 
 
@@ -228,5 +230,5 @@ def _note_range(items: Prepared | Streamable, on_note: Callable[[str], None]) ->
     if not items.info.steps and max(-low, high) > UNUSUAL_VALUE:
         on_note(
             f"the inputs range from {low:g} to {high:g} and are not preprocessed: most trainings go better with "
-            f"--preprocess standardize or --preprocess 'scale({low:g}, {high:g})'"
+            f"`preprocess='standardize'` or `preprocess='scale({low:g}, {high:g})'`"
         )

@@ -103,11 +103,11 @@ def _evidence(
     model: str | PathLike[str] | None, data: Any, features: Features, allow_code: str | None, allow_pickle: bool
 ) -> Evidence | None:
     if features is not None and data is None:
-        raise UsageError("--features without --data has no effect: leave it out")
+        raise UsageError("`features` without `data` has no effect: leave it out")
     if allow_code is not None and model is None:
-        raise UsageError("--allow-code without --model has no effect: leave it out")
+        raise UsageError("`allow_code` without `model` has no effect: leave it out")
     if allow_pickle and model is None:
-        raise UsageError("--allow-pickle without --model has no effect: leave it out")
+        raise UsageError("`allow_pickle` without `model` has no effect: leave it out")
     if model is None and data is None:
         return None
     from rosetta.validation.sender_checks import evidence_of

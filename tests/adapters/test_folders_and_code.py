@@ -183,7 +183,7 @@ def test_networks_of_ones_own_in_a_pythae_model_are_pickles(pythae_folder: Path,
     config = VAEConfig(input_dim=(1, 6, 6), latent_dim=2)
     VAE(config, encoder=Encoder_VAE_MLP(config)).save(str(tmp_path / "own"))
 
-    with pytest.raises(ModelError, match=r"pickled in encoder.pkl, .*--allow-pickle"):
+    with pytest.raises(ModelError, match=r"pickled in encoder.pkl, .*`allow_pickle`"):
         open_model(str(tmp_path / "own"), LOADING)
     model = open_model(str(tmp_path / "own"), replace(LOADING, allow_pickle=True))
 

@@ -71,7 +71,7 @@ def test_pickles_in_a_model_are_refused(tmp_path: Path):
 
     torch.save({"var_names": [], "attr_dict": Writes(), "model_state_dict": {}}, tmp_path / "model.pt")
 
-    with pytest.raises(ModelError, match="--allow-pickle"):
+    with pytest.raises(ModelError, match="`allow_pickle`"):
         open_model(str(tmp_path), LOADING)
 
     assert not (tmp_path / "written").exists()

@@ -105,7 +105,7 @@ def test_a_passphrase_is_asked_for_only_where_there_is_one(tmp_path: Path):
     read_private_key(tmp_path / "open", lambda: pytest.fail("asked"))
     read_private_key(tmp_path / "locked", lambda: words)
 
-    with pytest.raises(UsageError, match="is encrypted: pass --passphrase-file"):
+    with pytest.raises(UsageError, match="is encrypted: pass `passphrase`"):
         read_private_key(tmp_path / "locked")
     for wrong in ("q", ""):
         with pytest.raises(SourceError, match="is not opened by this passphrase"):

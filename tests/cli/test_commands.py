@@ -46,14 +46,14 @@ def test_a_lab_shares_its_space_with_another(run, lab: Lab, tmp_path: Path):
 
 
 KEYS = {
-    "train": "run objective n_items n_validation epochs best_epoch rows_per_s final final_anchor_weight anchors",
+    "train": "run objective n_items n_validation epochs best_epoch rows_per_s final final_anchor_weight anchors notes",
     "distill": "bundle content_id bundle_id n_bytes n_pairs n_anchors n_checks n_dims origins figures coverage audit"
-    " privacy n_sampled growth strata filled_features n_skipped",
+    " privacy n_sampled growth strata filled_features n_skipped notes",
     "validate": "bundle valid strict exit_code schema_version findings left_out skipped",
     "check": "verdict reason n_checks origins by_origin spread fvu null p_value threshold rms_over_sd"
-    " retrieval_top1 content_id signed_by",
-    "compare": "n_items metrics skipped linear_map",
-    "embed": "latents n_items n_dims rows_per_s",
+    " retrieval_top1 content_id signed_by notes",
+    "compare": "n_items metrics skipped linear_map notes",
+    "embed": "latents n_items n_dims rows_per_s notes",
 }
 
 

@@ -114,7 +114,7 @@ def test_made_up_points_are_judged_only_with_held_out_items(images: np.ndarray, 
 
     assert (without.verdict, judged.verdict, worse.verdict) == ("not judged", "no item found", "holds items")
     assert "give at least 20 items, or groups, of the same kind" in without.reasons[0]
-    assert "(--held-out), or distil with --audit-held-out" in without.reasons[0]
+    assert "(`held_out`), or distil with `audit_held_out`" in without.reasons[0]
     assert any("attacks on membership tells more than one of so many would by chance" in r for r in judged.reasons)
     assert public.verdict == "not judged"
 

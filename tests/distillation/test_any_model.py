@@ -199,13 +199,13 @@ NAN = np.where(np.arange(N_ITEMS)[:, None] == 7, np.nan, Z)
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"latents": None}, UsageError, "neither a model nor --latents"),
-        ({"origin": "decoded"}, UsageError, "--origin decoded makes points that a model has to label"),
-        ({"origin": ["observed", "mixed=3"]}, UsageError, "--origin mixed makes points that a model has to label"),
-        ({"spread": "sd"}, UsageError, "--spread has no effect with --latents"),
-        ({"decoder": "d.pt2"}, UsageError, "--decoder has no effect with --latents"),
-        ({"resume": True}, UsageError, "--resume has no effect with --latents"),
-        ({"allow_pickle": True}, UsageError, "--allow-pickle has no effect with --latents"),
+        ({"latents": None}, UsageError, "neither a model nor `latents`"),
+        ({"origin": "decoded"}, UsageError, "`origin='decoded'` makes points that a model has to label"),
+        ({"origin": ["observed", "mixed=3"]}, UsageError, "`origin='mixed'` makes points that a model has to label"),
+        ({"spread": "sd"}, UsageError, "`spread` has no effect with `latents`"),
+        ({"decoder": "d.pt2"}, UsageError, "`decoder` has no effect with `latents`"),
+        ({"resume": True}, UsageError, "`resume` has no effect with `latents`"),
+        ({"allow_pickle": True}, UsageError, "`allow_pickle` has no effect with `latents`"),
         ({"latents": Z[:-3]}, IncompatibleError, "has 397 rows, but the data has 400 items: one for each"),
         ({"latents": Z[:, None]}, IncompatibleError, r"has shape \(400, 1, 2\), but latents are \(n_items, n_dims\)"),
         ({"latents": NAN}, SourceError, "NaN or infinity, the first in row 7"),
@@ -229,11 +229,11 @@ def test_models_that_cannot_be_right_are_refused_with_advice(pt2: str, shop: Sho
     samples = shop.shelf.trace("samples.pt", Samples(shop.shelf.encoder))
     last = images(N_ITEMS).transpose(0, 2, 3, 1)
 
-    with pytest.raises(UsageError, match="a model and --latents are both given"):
+    with pytest.raises(UsageError, match="a model and `latents` are both given"):
         rosetta.distill(pt2, shop.data, tmp_path / "b.h5", latents=Z, **FEW)
     with pytest.raises(IncompatibleError, match="(?s)twice|sample"):
         rosetta.distill(samples, shop.data, tmp_path / "b.h5", **FEW)
-    with pytest.raises(IncompatibleError, match="--preprocess channels_first"):
+    with pytest.raises(IncompatibleError, match="`preprocess='channels_first'`"):
         rosetta.distill(pt2, last, tmp_path / "b.h5", **FEW)
     with pytest.raises(ModelError, match="Other models are known too"):
         rosetta.distill(shop.data, shop.data, tmp_path / "b.h5", **FEW)

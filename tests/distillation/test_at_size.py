@@ -171,7 +171,7 @@ def test_an_interrupted_distillation_goes_on_where_it_was(
     assert encoded_rows.count(256) == 5
     notes: list[str] = []
     alone = _distilled(folder, tmp_path / "b.h5", on_note=notes.append)
-    assert notes[0] == "b.h5.unfinished holds an interrupted distillation: --resume goes on with it, or remove it"
+    assert notes[0] == "b.h5.unfinished holds an interrupted distillation: `resume` goes on with it, or remove it"
     (tmp_path / "b.h5").unlink()
     encoded_rows.clear()
 
@@ -269,7 +269,7 @@ def test_an_executor_that_is_closed_is_an_error_with_the_way_on(folder: Path, tm
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
 
-    with pytest.raises(WorkerError, match="workers are gone .*start it anew and repeat the command.*--resume"):
+    with pytest.raises(WorkerError, match="workers are gone .*start it anew and repeat the command.*`resume`"):
         _distilled(folder, tmp_path / "b.h5", executor=pool)
     assert list(tmp_path.iterdir()) == []
 
@@ -321,7 +321,7 @@ def test_processes_give_the_same_bundle_and_a_dead_one_ends_the_work(
             if n_done == 8 * encoding.AHEAD:
                 os.kill(victim, signal.SIGKILL)
 
-        with pytest.raises(WorkerError, match="workers are gone .*start it anew .*--resume"):
+        with pytest.raises(WorkerError, match="workers are gone .*start it anew .*`resume`"):
             _distilled(folder, tmp_path / "b.h5", executor=pool, on_rows=kill, resume=True)
 
     assert not (tmp_path / "b.h5").exists()

@@ -115,7 +115,7 @@ def test_a_policy_refuses_a_less_careful_level_before_any_work_and_in_an_audit(
     report = rosetta.audit(bundles[f"{level}-decoded"], lab.train, policy=policy)
 
     assert report.violations == (
-        () if is_kept else (f'min_privacy = "{least}": the bundle\'s level is {level} (--privacy)',)
+        () if is_kept else (f'min_privacy = "{least}": the bundle\'s level is {level} (`privacy`)',)
     )
     if not is_kept:
         with pytest.raises(PolicyError, match="nothing was done:\n  - min_privacy"):

@@ -59,7 +59,7 @@ def test_points_decoded_from_what_was_learned_by_heart_are_refused_below_open(
     by_heart: tuple[Path, str], few: np.ndarray, tmp_path: Path
 ):
     for privacy in ("strict", "standard"):
-        with pytest.raises(OverfittedError, match=f"refused under --privacy {privacy}: .* AUC of 0.9.*--patience 10"):
+        with pytest.raises(OverfittedError, match=f"refused under `privacy={privacy!r}`: .* AUC of 0.9.*`patience=10`"):
             distilled(by_heart[0], few, tmp_path / "b.h5", privacy=privacy, residuals=False)
         assert not (tmp_path / "b.h5").exists()
 
@@ -114,8 +114,8 @@ def test_where_nobody_can_say_standard_notes_it_and_strict_refuses(lab: Lab, tmp
     _, said = distilled(run, other, tmp_path / "b.h5")
 
     assert "nobody knows whether the model has learned items by heart, as the data is not what the run" in said
-    assert "with --held-out" in said
-    with pytest.raises(OverfittedError, match="refused under --privacy strict: nobody knows"):
+    assert "with `held_out`" in said
+    with pytest.raises(OverfittedError, match="refused under `privacy='strict'`: nobody knows"):
         distilled(run, other, tmp_path / "c.h5", privacy="strict")
 
 
@@ -168,7 +168,7 @@ def test_what_was_held_out_stays_out_of_all_that_the_bundle_is_made_of(lab: Lab,
     of_trained, of_all = (np.linalg.norm(bundle.space_mean - mean) for mean in means)
     assert of_trained < 0.5 * of_all
     _, without = distilled(lab.run, items, tmp_path / "all.h5", origin="observed")
-    assert "or keep out of the points what its training held out with --audit-held-out" in without
+    assert "or keep out of the points what its training held out with `audit_held_out`" in without
 
 
 @pytest.mark.parametrize("origin", ["decoded", "moments"])

@@ -67,7 +67,7 @@ def test_a_file_of_labels_is_as_good_as_a_column(tmp_path: Path):
 
 
 def test_groups_with_one_item_each_are_said_to_be_none():
-    assert "each of the 3 groups has one item only, which is the same as no --groups" in _read([5, 6, 7]).notes[0]
+    assert "each of the 3 groups has one item only, which is the same as no `groups`" in _read([5, 6, 7]).notes[0]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_groups_with_one_item_each_are_said_to_be_none():
             UsageError,
             "all 2 items are of one group, 'a', so that no point could be made of several",
         ),
-        (["a", ""], "donor", SelectionError, "--groups donor: 1 of 2 items have no label, the first in row 1"),
+        (["a", ""], "donor", SelectionError, "`groups` donor: 1 of 2 items have no label, the first in row 1"),
         ([1.0, np.nan], "donor", SelectionError, "1 of 2 items have no label, the first in row 1"),
         (["a", None], "donor", SelectionError, "1 of 2 items have no label"),
         (["a", "b"], "doner", UsageError, "expected a column of the data or a source .* donor. Did you mean donor"),
@@ -95,7 +95,7 @@ def test_groups_that_cannot_be_read_are_refused(values: Any, spec: str, kind: ty
 def test_labels_of_other_items_are_refused_and_data_without_columns_is_said_to_have_none(tmp_path: Path):
     np.save(tmp_path / "donor.npy", DONORS)
 
-    with pytest.raises(IncompatibleError, match=r"shape \(5,\), but one label .* the 4 items .* after --rows and"):
+    with pytest.raises(IncompatibleError, match=r"shape \(5,\), but one label .* the 4 items .* after `rows` and"):
         groups_of(str(tmp_path / "donor.npy"), {}, 4, source="x")
     with pytest.raises(UsageError, match="the data has no columns"):
         groups_of("donor", {}, 4, source="the data")
@@ -113,7 +113,7 @@ def test_all_rows_of_an_excluded_group_are_excluded_and_only_counts_are_in_the_m
 @pytest.mark.parametrize(
     ("clauses", "groups", "kind", "words"),
     [
-        ({"excluded_groups": ("b",)}, None, UsageError, "excludes 1 groups by name .* pass --groups COLUMN"),
+        ({"excluded_groups": ("b",)}, None, UsageError, "excludes 1 groups by name .* pass `groups=COLUMN`"),
         ({"excluded_groups": ("B",)}, DONORS, IncompatibleError, "no item is of the group 'B': there are b, a, c"),
         ({"excluded_groups": ("bb",)}, ["bbb", "a"], IncompatibleError, "did you mean 'bbb'"),
         ({"excluded_groups": ("b", "a")}, DONORS, IncompatibleError, "excludes 4 of 5 rows"),
@@ -219,9 +219,9 @@ def test_what_an_excluded_person_has_is_in_no_point_and_the_audit_looks_for_it(l
     assert kept.violations == ()
     assert "points are copies of excluded items" in broken.violations[0]
     assert "was made under this policy" in broken.violations[1]
-    with pytest.raises(UsageError, match="pass --groups COLUMN"):
+    with pytest.raises(UsageError, match="pass `groups=COLUMN`"):
         rosetta.audit(tmp_path / "b.h5", lab.train, policy=policy)
-    with pytest.raises(UsageError, match="pass --groups COLUMN"):
+    with pytest.raises(UsageError, match="pass `groups=COLUMN`"):
         _distil(lab, tmp_path / "c.h5", policy=policy)
 
 

@@ -55,7 +55,7 @@ def test_what_is_missing_is_listed():
     found = _match(_rows("a", "x", not_numbers={"b": "text"}))
 
     assert found.differences[0].startswith(
-        "2 of 3 features of the run are missing from the data: b (which holds text), c. --fill-missing VALUE"
+        "2 of 3 features of the run are missing from the data: b (which holds text), c. `fill_missing=VALUE`"
     )
 
 
@@ -87,7 +87,7 @@ def test_where_no_names_are_wanted_nothing_is_moved():
     rows = _rows("b", "a")
 
     assert _match(rows, None) == Matched(rows, ("b", "a"))
-    assert "name them with --features" in _match(rows, None, fill=0.0).differences[0]
+    assert "name them with `features`" in _match(rows, None, fill=0.0).differences[0]
 
 
 def test_names_of_the_data_itself_say_which_features_are_taken_and_in_which_order():
@@ -98,7 +98,7 @@ def test_names_of_the_data_itself_say_which_features_are_taken_and_in_which_orde
 
 
 def test_a_space_with_names_needs_names():
-    assert _match(_rows()).differences == ("the run names its 3 features (a, b, c): pass yours with --features",)
+    assert _match(_rows()).differences == ("the run names its 3 features (a, b, c): pass yours with `features`",)
 
 
 @pytest.mark.parametrize(

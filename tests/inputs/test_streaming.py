@@ -174,8 +174,10 @@ def test_the_user_is_told_what_is_streamed_and_what_is_held_out(data: str, tmp_p
     none_held = _train(data, tmp_path / "none", validation=0, on_note=notes.append)
 
     text = "\n".join(notes)
-    assert "the items would take 0.458 MiB of memory, more than --memory allows: they are streamed from disk" in text
-    assert "409 items are held out and not 2,400 (--validation 0.4)" in text
+    assert (
+        "the items would take 0.458 MiB of memory, more than `memory_gib` allows: they are streamed from disk" in text
+    )
+    assert "409 items are held out and not 2,400 (`validation=0.4`)" in text
     assert "the final figures are over a sample" in text
     assert (report.n_items, report.n_validation) == (N_ITEMS, 409)
     assert none_held.n_validation == 0
@@ -188,7 +190,7 @@ def test_replicates_on_a_stream_run_one_after_another(data: str, tmp_path: Path)
 
     assert several.runs.mode == "sequential"
     assert _weights(tmp_path / "several" / "seed-1") == _weights(tmp_path / "alone")
-    with pytest.raises(UsageError, match="these stay on disk: leave --replicate-mode out"):
+    with pytest.raises(UsageError, match="these stay on disk: leave `replicate_mode` out"):
         _train(data, tmp_path / "stacked", replicates=2, replicate_mode="stacked")
 
 
@@ -294,7 +296,7 @@ def test_a_training_does_not_go_on_with_other_blocks(data: str, tmp_path: Path):
         _train(data, tmp_path / "run", on_epoch=interrupt)
 
     for memory in (2 * SMALL, ENOUGH):
-        with pytest.raises(IncompatibleError, match=r"the data: .* in blocks of 102 of 819 rows \(--memory\) then"):
+        with pytest.raises(IncompatibleError, match=r"the data: .* in blocks of 102 of 819 rows \(`memory_gib`\) then"):
             _train(data, tmp_path / "run", memory, resume=True)
 
 
@@ -320,13 +322,15 @@ def test_what_cannot_be_read_in_parts_is_refused_with_the_way_out(
 
 
 def test_a_batch_must_fit_into_the_pool(data: str, tmp_path: Path):
-    with pytest.raises(UsageError, match=r"--batch-size 1000 takes 0\.0763 MiB of memory, but --memory is 0\.125 MiB"):
+    with pytest.raises(
+        UsageError, match=r"`batch_size=1000` takes 0\.0763 MiB of memory, but `memory_gib` is 0\.125 MiB"
+    ):
         _train(data, tmp_path / "run", batch_size=1000)
 
 
 @pytest.mark.parametrize("memory_gib", [0, -1, float("nan"), float("inf"), "1", True])
 def test_memory_is_a_number_above_zero(data: str, tmp_path: Path, memory_gib: Any):
-    with pytest.raises(UsageError, match="--memory is .*; expected a number of GiB above 0"):
+    with pytest.raises(UsageError, match="`memory_gib` is .*; expected a number of GiB above 0"):
         _train(data, tmp_path / "run", memory_gib)
 
 

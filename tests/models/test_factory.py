@@ -119,7 +119,7 @@ def test_networks_come_in_training_mode_though_they_were_checked_without_dropout
 
 @pytest.mark.parametrize("code", [None, "ours_of_test_factory:one", "dense"])
 def test_code_that_a_run_names_is_not_imported_unless_the_user_names_it_too(module: str, code: str | None):
-    with pytest.raises(ModelError, match=f"not imported unasked: pass --allow-code {module}:good if you trust it"):
+    with pytest.raises(ModelError, match=f"not imported unasked: pass `allow_code='{module}:good'` if you trust it"):
         build_vae(_config(f"{module}:good"), code=code)
 
     assert module not in sys.modules

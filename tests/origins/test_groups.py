@@ -130,8 +130,8 @@ def test_a_mixed_point_has_an_item_of_each_of_as_many_groups():
     ("origin", "n_points", "words"),
     [
         ("averaged", 3, r"3 averaged points of 5 groups each need 15 groups, .* there are 12: ask for at most 2"),
-        ("averaged", 1, r"is to have 20 members, but there are 12 groups \(--groups\)"),
-        ("mixed", 1, "--mix is 20, but there are only 12 groups"),
+        ("averaged", 1, r"is to have 20 members, but there are 12 groups \(`groups`\)"),
+        ("mixed", 1, "`mix` is 20, but there are only 12 groups"),
     ],
 )
 def test_fewer_groups_than_members_are_refused(origin: str, n_points: int, words: str):

@@ -98,7 +98,7 @@ def test_the_directions_of_very_many_features_are_those_of_some_items(monkeypatc
 def test_a_model_without_standard_deviations_cannot_be_drawn_around():
     sender = replace(_sender(), latents_sd=None)
 
-    with pytest.raises(UsageError, match="this model gives none: take another --draw"):
+    with pytest.raises(UsageError, match="this model gives none: take another `draw`"):
         _make(sender, "decoded", 5, recipe=replace(RECIPE, draw="jitter"))
     with pytest.raises(UsageError, match="labelled by the encoder, and there is none"):
         _make(replace(sender, encode=None), "decoded", 5)

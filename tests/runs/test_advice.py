@@ -44,26 +44,26 @@ def test_an_error_that_still_falls_asks_for_longer_training():
 
     assert note == (
         "the anchor error is 0.200, above the tolerance of 0.05, and still falling, by 33% over the last 10 epochs: "
-        "train longer (--epochs 100)"
+        "train longer (`epochs=100`)"
     )
     (stopped,) = _notes(0.2, [0.9, 0.6, 0.4, 0.3, 0.2], epochs=80, patience=7)
-    assert "(--patience 14; it stopped early)" in stopped
+    assert "(`patience=14`; it stopped early)" in stopped
 
 
 def test_an_error_that_falls_no_longer_asks_for_room_or_a_tolerance_that_was_reached():
     (note,) = _notes(0.1234, [0.9, 0.3, 0.2, 0.125, 0.123], weights=(40, 900))
 
     assert "no longer falls (0.125, then 0.123 over the last 10 epochs, though the weight rose from 40 to 900)" in note
-    assert "--latent-dim 24" in note
-    assert "--hidden 128,64" in note
-    assert "--anchor-tolerance 0.13)" in note
+    assert "`latent_dim=24`" in note
+    assert "`hidden=[128, 64]`" in note
+    assert "`anchor_tolerance=0.13`)" in note
 
 
 def test_an_error_that_swings_about_its_tolerance_asks_for_a_rate_that_falls():
     (note,) = _notes(0.09, [0.9, 0.3, 0.1, 0.06, 0.055])
 
     assert "but it was 0.055 on average over the last 10 epochs" in note
-    assert "--lr-schedule cosine" in note
+    assert "`lr_schedule='cosine'`" in note
 
 
 def test_check_pairs_that_are_far_off_ask_for_more_points():
@@ -88,7 +88,7 @@ def test_a_dear_tolerance_is_priced_by_the_weight_that_holds_it():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"epochs": 4}, "above the tolerance of 0.05 after 4 epochs: train longer (--epochs 8)"),
+        ({"epochs": 4}, "above the tolerance of 0.05 after 4 epochs: train longer (`epochs=8`)"),
         ({"epochs": 60}, "as the 32 anchors: these are too few"),
     ],
 )

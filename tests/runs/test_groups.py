@@ -121,14 +121,14 @@ def test_replicates_with_groups_are_trained_one_after_another(folder: Path):
     counts = {load_run(folder / "runs" / each.name).record.data.n_validation for each in report.runs.runs}
     assert report.runs.mode == "sequential"
     assert len(counts) > 1  # other groups are held out in each
-    with pytest.raises(UsageError, match="--groups holds out whole groups"):
+    with pytest.raises(UsageError, match="`groups` holds out whole groups"):
         rosetta.train(data, folder / "more", groups=who, replicates=3, replicate_mode="stacked", **QUICK)
 
 
 @pytest.mark.parametrize(
     ("text", "options", "words"),
     [
-        ('excluded_groups = ["bird 3"]', {}, "pass --groups COLUMN"),
+        ('excluded_groups = ["bird 3"]', {}, "pass `groups=COLUMN`"),
         ('excluded_groups = ["bird 99"]', {"groups": "who"}, "no item is of the group 'bird 99'"),
         ("excluded_rows = [300]", {}, "excludes row 300, but the data has 300 rows"),
     ],
@@ -152,7 +152,7 @@ def test_a_policy_that_excludes_nothing_and_groups_without_held_out_items_are_sa
     )  # fmt: skip
 
     assert any("the policy excludes no items" in note for note in notes)
-    assert "no items are held out, so --groups changes nothing" in notes
+    assert "no items are held out, so `groups` changes nothing" in notes
 
 
 def test_a_run_that_was_trained_on_excluded_items_makes_no_bundle_and_keeps_no_policy(folder: Path):
@@ -164,7 +164,7 @@ def test_a_run_that_was_trained_on_excluded_items_makes_no_bundle_and_keeps_no_p
     }  # fmt: skip
     rosetta.train(data, folder / "run", groups=who, **QUICK)
 
-    with pytest.raises(PolicyError, match="items that the model was trained on, as the digest .* --policy policy.toml"):
+    with pytest.raises(PolicyError, match="items that the model was trained on, as the digest .* `policy`"):
         rosetta.distill(folder / "run", data, bundle, policy=policy, **how)
     assert not bundle.exists()
     rosetta.distill(folder / "run", data, bundle, policy=policy, privacy="open", on_note=notes.append, **how)
@@ -174,4 +174,4 @@ def test_a_run_that_was_trained_on_excluded_items_makes_no_bundle_and_keeps_no_p
     assert any("the model was trained on the excluded items" in each for each in broken)
     notes.clear()
     rosetta.audit(bundle, data, groups=who, policy=policy, on_note=notes.append)
-    assert any("not known: pass the run with --model" in note for note in notes)
+    assert any("not known: pass the run with `model`" in note for note in notes)

@@ -71,7 +71,7 @@ def test_a_shadow_lacks_enough_to_hold_out_as_many_as_the_run_did():
 def test_too_few_items_or_shadows_are_said():
     with pytest.raises(UsageError, match="at least 50 items .* and 50 .* and there are 300 and 49: pass more"):
         plan_shadows(300, 49, n_shadows=16, validation=0.0, seed=0)
-    with pytest.raises(UsageError, match="--shadows is 3; expected a number from 4"):
+    with pytest.raises(UsageError, match="`shadows` is 3; expected a number from 4"):
         plan_shadows(300, 300, n_shadows=3, validation=0.0, seed=0)
 
 
@@ -252,7 +252,7 @@ def test_canaries_are_planted_trained_on_and_looked_for(
     assert (several.n_lit > 0) == is_shown
     assert several.is_shown or not is_shown
     assert several.seen > 0.01
-    with pytest.raises(UsageError, match="--canaries is 50; expected a number from 1 and below half of the 100 items"):
+    with pytest.raises(UsageError, match="`canaries` is 50; expected a number from 1 and below half of the 100 items"):
         canaries(tmp_path / "b.h5", items, run, n=50)
 
 

@@ -146,7 +146,7 @@ def test_an_image_that_is_not_as_the_others_is_named_or_left_out(tmp_path: Path,
     _save(tmp_path, "c.png", GREY[1])
     _spoil(tmp_path, how)
 
-    with pytest.raises(SourceError, match=rf"b\.(png|jpg|tiff) .*{words}.*--skip-bad"):
+    with pytest.raises(SourceError, match=rf"b\.(png|jpg|tiff) .*{words}.*`skip_bad`"):
         rows(tmp_path, None)
     found = rows(tmp_path, None, True)
     assert found.skipped != ()
@@ -162,7 +162,7 @@ def test_what_only_pixels_show_is_found_when_they_are_read(tmp_path: Path, how: 
     found = rows(tmp_path, None)
 
     assert (found.read(0, 1)[0] == kind).all()
-    with pytest.raises(SourceError, match=rf"b\.png .*{words}.*--skip-bad"):
+    with pytest.raises(SourceError, match=rf"b\.png .*{words}.*`skip_bad`"):
         found.read(0, 3)
     assert rows(tmp_path, None, True).skipped != ()
 

@@ -61,16 +61,16 @@ def test_columns_choose_any_value_of_one_and_all_of_several():
     [
         ("300", (), "asks for row 300, but birds has rows 0 to 299"),
         ("9,1000", (), "asks for row 1000"),
-        ("5:5", (), "--rows 5:5 leaves 0 of the 300 rows of birds: at least two are needed"),
+        ("5:5", (), "`rows='5:5'` leaves 0 of the 300 rows of birds: at least two are needed"),
         ("7", (), "leaves 1 of the 300 rows"),
         ("::0", (), "a step is at least 1"),
-        (None, ("kind",), "--where kind: write column=value"),
+        (None, ("kind",), "`where='kind'`: write column=value"),
         (None, ("=kea",), "write column=value"),
         (None, ("kin=kea",), "no column called 'kin'. Did you mean 'kind'. It has kind, age, wild"),
         (None, ("kind=moa",), "no row of birds has kind=moa: there are kea, tui"),
-        (None, ("age=old",), r"column 'age' of birds holds numbers, and --where says \['old'\]"),
+        (None, ("age=old",), r"column 'age' of birds holds numbers, and `where` says \['old'\]"),
         (None, ("age=77",), "no row of birds has age=77"),
-        (":2", ("kind=kea",), "--rows :2 and --where kind=kea leaves 1 of the 300 rows"),
+        (":2", ("kind=kea",), "`rows=':2'` and `where='kind=kea'` leaves 1 of the 300 rows"),
     ],
 )
 def test_what_chooses_nothing_is_refused_with_what_there_is(text: str | None, where: tuple[str, ...], words: str):

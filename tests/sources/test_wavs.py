@@ -119,7 +119,7 @@ def test_recordings_of_more_than_4_gigabytes_say_how_long_they_are_elsewhere(tmp
 @pytest.mark.parametrize(
     ("listed", "words"),
     [
-        ("0.2 0.1", r"from 0\.2 s to 0\.1 s in its list, expected 0 ≤ onset < offset ≤ 1\.0000 s.*--skip-bad"),
+        ("0.2 0.1", r"from 0\.2 s to 0\.1 s in its list, expected 0 ≤ onset < offset ≤ 1\.0000 s.*`skip_bad`"),
         ("0.9 1.002", "expected 0 ≤ onset < offset ≤"),
         ("-0.1 0.2", "expected 0 ≤ onset < offset ≤"),
         ("nan 0.2", "expected 0 ≤ onset < offset ≤"),
@@ -186,7 +186,7 @@ def test_a_recording_that_cannot_be_used_is_named_or_left_out(tmp_path: Path, ho
     _record(tmp_path, "a.wav")
     _damage(tmp_path, how)
 
-    with pytest.raises(SourceError, match=rf"b\.(wav|csv).*{words}.*--skip-bad"):
+    with pytest.raises(SourceError, match=rf"b\.(wav|csv).*{words}.*`skip_bad`"):
         rows(tmp_path, None)
     assert rows(tmp_path, None, True).skipped != ()
 
@@ -200,7 +200,7 @@ def test_a_recording_that_changes_meanwhile_is_an_error(tmp_path: Path, how: str
     else:
         _record(tmp_path, "a.wav", None, SAMPLES[:4000] if how == "cut" else np.append(SAMPLES, SAMPLES))
 
-    with pytest.raises(SourceError, match=r"rows 1 to 1 of .* can no longer be read \(a\.wav.*--resume"):
+    with pytest.raises(SourceError, match=r"rows 1 to 1 of .* can no longer be read \(a\.wav.*`resume`"):
         found.read(1, 2)
 
 

@@ -131,7 +131,7 @@ def test_a_chunk_that_goes_is_an_error_and_one_that_never_was_is_the_fill_value(
 
     assert (found.read(0, 16) == items[:16]).all()
     with pytest.raises(
-        SourceError, match=r"rows 10 to 29 of .* \(its chunk (c/2/0/1|2\.0\.1) is not there\).*--resume"
+        SourceError, match=r"rows 10 to 29 of .* \(its chunk (c/2/0/1|2\.0\.1) is not there\).*`resume`"
     ):
         found.read(10, 30)
 

@@ -328,7 +328,7 @@ def test_a_logger_that_fails_warns_once_and_the_others_go_on(tmp_path: Path):
 def test_a_logger_that_cannot_be_opened_stops_the_training_before_it_starts(tmp_path: Path):
     (tmp_path / "tensorboard").write_text("in the way")
 
-    with pytest.raises(OutputError, match="--log tensorboard could not be opened .*leave out --log tensorboard"):
+    with pytest.raises(OutputError, match="`log='tensorboard'` could not be opened .*leave out `log='tensorboard'`"):
         opened(["wandb", "tensorboard"], tmp_path)
 
     assert [record.exit.exit_code for record in wandb_records(tmp_path) if record.HasField("exit")] == [1]
@@ -338,7 +338,7 @@ def test_a_server_that_does_not_answer_is_named_within_seconds(tmp_path: Path, m
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     before = dict(os.environ)
 
-    with pytest.raises(OutputError, match="--log mlflow could not be opened"):
+    with pytest.raises(OutputError, match="`log='mlflow'` could not be opened"):
         opened(["mlflow"], tmp_path)
 
     assert dict(os.environ) == before

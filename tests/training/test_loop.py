@@ -148,7 +148,7 @@ def test_a_loss_that_is_no_number_stops_the_training_with_step_term_and_advice()
     inputs = torch.rand(20, 6)
     inputs[4] = 1e30
 
-    with pytest.raises(TrainingError, match=r"in epoch 1, step \d, the reconstruction became (inf|nan).*smaller --lr"):
+    with pytest.raises(TrainingError, match=r"in epoch 1, step \d, the reconstruction became (inf|nan).*smaller `lr`"):
         _fit(_model(), inputs)
 
 

@@ -208,7 +208,7 @@ def test_a_signal_to_any_process_saves_the_state_and_all_go_on_from_it(
 
     assert first.code == (143 if 0 in told else 130)
     assert first.err == (
-        "error: stopped; what was saved is in run.unfinished: the same command with --resume goes on from there\n"
+        "error: stopped; what was saved is in run.unfinished: the same command with `resume` goes on from there\n"
     )
     assert (second.out, second.err) == ("", "")
     assert second.code == 130

@@ -55,7 +55,7 @@ def test_attacks_are_tried_with_held_out_items_and_with_the_run_those_that_know_
 
     assert without.audit.attacks == ()
     assert "no attack on membership was tried: pass items of the same kind" in said
-    assert "attacks that know the encoder were not tried: pass the bundle's run with --model" in hint
+    assert "attacks that know the encoder were not tried: pass the bundle's run with `model`" in hint
     assert not any(each.knows == "bundle and the encoder" for each in by_inputs.audit.attacks)
     assert {"nearest latent", "displaced latent", "the sender's own model"} <= {
         each.attack for each in report.audit.attacks
@@ -78,7 +78,7 @@ def test_people_are_the_unit_where_a_column_or_a_source_says_whose_each_item_is(
     assert "each of the 721 groups has one item only" in warned
     assert "one item only" not in said
     assert alone.audit.n_groups == len(items)
-    with pytest.raises(UsageError, match="--groups donor: expected a column of the data or a source of labels"):
+    with pytest.raises(UsageError, match="`groups` donor: expected a column of the data or a source of labels"):
         audit(lab.decoded, lab.train, groups="donor")
     with pytest.raises(IncompatibleError, match="labels? for each of the 721"):
         audit(lab.decoded, lab.train, groups=sources["held_out_groups"])
@@ -214,7 +214,7 @@ def test_inputs_that_are_no_images_have_a_page_and_no_picture(tmp_path: Path):
     audit(path, raw, page=tmp_path / "audit.html")
 
     assert "<img" not in (tmp_path / "audit.html").read_text()
-    with pytest.raises(UsageError, match=r"--picture draws images, but inputs of shape \(12,\) are none"):
+    with pytest.raises(UsageError, match=r"`picture` draws images, but inputs of shape \(12,\) are none"):
         audit(path, raw, picture=tmp_path / "x.png")
 
 

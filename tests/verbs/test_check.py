@@ -96,7 +96,7 @@ def test_a_model_of_another_shape_is_refused(lab: Lab, tmp_path: Path):
 
 @pytest.mark.parametrize("threshold", [0, -1, 1.5, float("nan")])
 def test_a_threshold_is_a_share(lab: Lab, anchored: Path, threshold: float):
-    with pytest.raises(UsageError, match="--threshold"):
+    with pytest.raises(UsageError, match="`threshold`"):
         rosetta.check(anchored, lab.observed, threshold=threshold)
 
 

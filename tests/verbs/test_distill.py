@@ -144,16 +144,16 @@ def test_draws_are_secret_unless_they_are_to_be_reproducible(lab: Lab, tmp_path:
     a, b, _ = (rosetta.Bundle.open(tmp_path / f"{name}.h5") for name in "abc")
 
     assert not _rows(a.inputs) & _rows(b.inputs)
-    assert sum(note.startswith("--reproducible: whoever guesses the seed") for note in notes) == 1
+    assert sum(note.startswith("`reproducible`: whoever guesses the seed") for note in notes) == 1
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"origin": "mixed"}, "--origin mixed is not allowed under --privacy standard: a mixture of a few items"),
-        ({"draw": "jitter"}, "--draw jitter is not allowed under --privacy standard"),
-        ({"origin": "observed", "privacy": "strict"}, "which --privacy strict does not let out"),
-        ({"observed_checks": 4, "privacy": "strict"}, "which --privacy strict does not let out"),
+        ({"origin": "mixed"}, "`origin='mixed'` is not allowed under `privacy='standard'`: a mixture of a few items"),
+        ({"draw": "jitter"}, "`draw='jitter'` is not allowed under `privacy='standard'`"),
+        ({"origin": "observed", "privacy": "strict"}, "which `privacy='strict'` does not let out"),
+        ({"observed_checks": 4, "privacy": "strict"}, "which `privacy='strict'` does not let out"),
         ({"origin": "averaged", "pairs": 90, "checks": 0}, "90 averaged points of 10 items each need 900 items"),
     ],
 )
@@ -234,30 +234,30 @@ def test_what_the_sender_should_know_is_noted(lab: Lab, tmp_path: Path):
         ({"pairs": 0}, UsageError, "pairs is 0"),
         ({"origin": "decodd"}, UsageError, "Did you mean 'decoded'"),
         ({"origin": "decoded=0"}, UsageError, "write NAME, or NAME=N with N from 1 to 65,536"),
-        ({"origin": ["decoded=9", "decoded"]}, UsageError, "--origin decoded stands twice"),
+        ({"origin": ["decoded=9", "decoded"]}, UsageError, "`origin='decoded'` stands twice"),
         ({"origin": ["decoded=40000", "mixed=40000"]}, UsageError, "80,000 pairs were asked for; a bundle has 65,536"),
-        ({"origin": "decoded=9", "pairs": 30}, UsageError, "--pairs 30 has no effect"),
+        ({"origin": "decoded=9", "pairs": 30}, UsageError, "`pairs=30` has no effect"),
         ({"origin": "decoded", "select": "kmeans"}, UsageError, "chooses among items, and there are none with"),
         ({"origin": "decoded", "members": 4}, UsageError, "counts the items behind an averaged point"),
         ({"origin": "averaged", "mix": 4}, UsageError, "counts the items behind a mixed point"),
         ({"origin": "mixed", "draw": "jitter"}, UsageError, "draws the latents of decoded points"),
-        ({"origin": "mixed", "residuals": False}, UsageError, "--residuals is for decoded points"),
+        ({"origin": "mixed", "residuals": False}, UsageError, "`residuals` is for decoded points"),
         ({"origin": "mixed", "reencoding_limit": 2.0}, UsageError, "is for decoded points"),
         (
             {"origin": "averaged", "members": 800},
             SelectionError,
             "is to have 800 members, but there are 481 items. .* divided",
         ),
-        ({"origin": "public"}, UsageError, "pass them as --points-from"),
-        ({"points_from": np.zeros((9, 8, 8))}, UsageError, "--points-from is for --origin public only"),
-        ({"origin": "public", "points_from": np.zeros((9, 7))}, IncompatibleError, r"--points-from: the data does not"),
-        ({"held_out": np.zeros((9, 7))}, IncompatibleError, r"--held-out: the data does not fit"),
+        ({"origin": "public"}, UsageError, "pass them as `points_from`"),
+        ({"points_from": np.zeros((9, 8, 8))}, UsageError, "`points_from` is for `origin='public'` only"),
+        ({"origin": "public", "points_from": np.zeros((9, 7))}, IncompatibleError, r"`points_from`: the data does not"),
+        ({"held_out": np.zeros((9, 7))}, IncompatibleError, r"`held_out`: the data does not fit"),
         ({"origin": "observed", "store": "uint8"}, UsageError, "would round observed points"),
-        ({"dp_delta": 1e-5}, UsageError, "has no effect without --dp-epsilon"),
-        ({"origin": "moments", "dp_epsilon": 1.0}, UsageError, "needs --dp-delta too"),
+        ({"dp_delta": 1e-5}, UsageError, "has no effect without `dp_epsilon`"),
+        ({"origin": "moments", "dp_epsilon": 1.0}, UsageError, "needs `dp_delta` too"),
         ({"origin": "decoded", "dp_epsilon": 1.0, "dp_delta": 1e-5}, UsageError, "decoded points cannot have it"),
         ({"origin": "observed", "select": "kmean"}, UsageError, "Did you mean 'kmeans'"),
-        ({"axes": ["row"]}, UsageError, "--axes names 1 axes, but an input of shape"),
+        ({"axes": ["row"]}, UsageError, "`axes` names 1 axes, but an input of shape"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_written(
@@ -399,7 +399,7 @@ def _policy(folder: Path, text: str) -> Path:
         ('origins = ["decoded", "averaged"]', {"origin": "moments"}, "origins"),
         ("min_members = 5", {"origin": "mixed", "privacy": "open"}, "min_members = 5"),
         ("min_nearest_ratio = 0.5", {"origin": "observed"}, "min_nearest_ratio = 0.5"),
-        ("max_membership_advantage = 0.5", {"origin": "decoded"}, "held-out"),
+        ("max_membership_advantage = 0.5", {"origin": "decoded"}, "held_out"),
         ("max_epsilon = 2.0", {"origin": "moments"}, "max_epsilon = 2"),
         ("require_terms = true", {"origin": "decoded"}, "require_terms"),
         ('licenses = ["CC0-1.0"]', {"origin": "decoded"}, "licenses"),
@@ -513,7 +513,7 @@ def test_what_noise_has_drowned_is_noted_and_a_large_delta_is_refused_below_open
 
     noisy(1e-4)
     noisy(0.5, privacy="open")
-    with pytest.raises(UsageError, match="--dp-delta 0.5 is not below 1 / 721, the number of items"):
+    with pytest.raises(UsageError, match="`dp_delta=0.5` is not below 1 / 721, the number of items"):
         noisy(0.5)
 
     assert any("the noise has drowned most of the space" in note for note in notes)

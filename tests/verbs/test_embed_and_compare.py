@@ -157,9 +157,9 @@ def test_latents_that_do_not_belong_together_are_refused(lab: Lab, tmp_path: Pat
 
     with pytest.raises(MetricError, match="50 and 49 rows"):
         rosetta.compare(latents, latents[1:])
-    with pytest.raises(UsageError, match="pass --data"):
+    with pytest.raises(UsageError, match="pass `data`"):
         rosetta.compare(lab.run, lab.run)
-    with pytest.raises(UsageError, match="is not one: leave --data out"):
+    with pytest.raises(UsageError, match="is not one: leave `data` out"):
         rosetta.compare(tmp_path / "a.npy", lab.run, data=lab.held_out)
     with pytest.raises(SourceError, match="there is no file"):
         rosetta.compare(tmp_path / "a.npy", tmp_path / "b.npy")

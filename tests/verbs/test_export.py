@@ -255,7 +255,7 @@ def own_network(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ow
 def test_a_network_of_ones_own_is_exported_once_its_code_is_allowed(own_network: OwnNetwork, tmp_path: Path):
     run, code = own_network("plain")
 
-    with pytest.raises(ModelError, match=f"pass --allow-code {code}"):
+    with pytest.raises(ModelError, match=f"pass `allow_code='{code}'`"):
         rosetta.export(run, tmp_path / "e.pt2")
     rosetta.export(run, tmp_path / "e.pt2", allow_code=code)
 

@@ -214,7 +214,7 @@ def test_a_signature_file_that_is_not_this_bundles_is_kept(signed: Signed, there
         write_signature(path, sign_statement(statement, read_private_key(_key(signed.a))), force=True)
     before = path.read_bytes() if path.is_file() else None
 
-    with pytest.raises(OutputError, match="--force"):
+    with pytest.raises(OutputError, match="`force`"):
         rosetta.sign(signed.bundle, key=_key(signed.b))
 
     assert (path.read_bytes() if path.is_file() else None) == before
@@ -261,7 +261,7 @@ def test_a_key_of_ssh_keygen_signs_and_its_public_half_verifies(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["", " ", "two\nlines", "x" * 1001])
 def test_a_keys_name_is_one_line(tmp_path: Path, name: str):
-    with pytest.raises(UsageError, match="--name is"):
+    with pytest.raises(UsageError, match="`name` is"):
         rosetta.keygen(tmp_path / "k", name=name)
 
     assert not list(tmp_path.iterdir())
@@ -314,7 +314,7 @@ def test_a_training_that_requires_a_signature_leaves_nothing_behind_without_one(
 
 
 def test_keys_to_trust_without_anchors_have_no_effect_and_are_refused(signed: Signed):
-    with pytest.raises(UsageError, match="no effect without --anchors"):
+    with pytest.raises(UsageError, match="no effect without `anchors`"):
         rosetta.train(ITEMS, signed.folder / "run", trusted_keys=signed.a, **QUICK)
 
 

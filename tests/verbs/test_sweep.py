@@ -67,7 +67,7 @@ def test_a_range_goes_from_start_by_step_to_stop_inclusive(text: str, values: tu
         ({}, "nothing to sweep"),
         ({"betta": "1,2"}, "Did you mean 'beta'"),
         ({"lr": "1,2"}, "Known: beta, anchor-weight, anchor-tolerance"),
-        ({"seed": "1,2"}, "--replicates R"),
+        ({"seed": "1,2"}, "`replicates=R`"),
         ({"beta": "1:2"}, "START:STEP:STOP"),
         ({"beta": "1:0:2"}, "a step that is not 0"),
         ({"beta": "0:nan:2"}, "START:STEP:STOP"),
@@ -79,7 +79,7 @@ def test_a_range_goes_from_start_by_step_to_stop_inclusive(text: str, values: tu
         ({"beta": "0:1:1e5"}, "more than 10,000 values"),
         ({"beta": "0:1e-999:1e999"}, "more than 10,000 values"),
         ({"beta": "-1,1"}, "beta is -1.0"),
-        ({"anchor_weight": "auto,1"}, "without --anchors"),
+        ({"anchor_weight": "auto,1"}, "without `anchors`"),
     ],
 )
 def test_a_grid_that_cannot_be_swept_is_refused_with_nothing_left(tmp_path: Path, grid: Any, message: str):
@@ -92,17 +92,17 @@ def test_a_grid_that_cannot_be_swept_is_refused_with_nothing_left(tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beta": 2.0}, "--grid beta and --beta both set it"),
+        ({"beta": 2.0}, "`grid=beta` and `beta` both set it"),
         ({"grid": {"beta": "0:1:999"}, "replicates": 20}, "20,000 models"),
         ({"validation": 0.0}, "needs held-out items"),
         ({"criterion": "validation-elb"}, "Did you mean 'validation-elbo'"),
-        ({"criterion": "anchor-rms"}, "without --anchors"),
-        ({"anchor_limit": 0.1}, "without --anchors"),
-        ({"replicates": 0}, "--replicates is 0"),
-        ({"study": "a"}, "--study without --storage"),
-        ({"storage": "sqlite:///s.db"}, "--storage needs --study"),
+        ({"criterion": "anchor-rms"}, "without `anchors`"),
+        ({"anchor_limit": 0.1}, "without `anchors`"),
+        ({"replicates": 0}, "`replicates` is 0"),
+        ({"study": "a"}, "`study` without `storage`"),
+        ({"storage": "sqlite:///s.db"}, "`storage` needs `study=NAME`"),
         ({"storage": "sqlite:///s.db", "study": "a", "devices": 2}, "one model"),
-        ({"storage": "sqlite:///s.db", "study": "a", "force": True}, "--force with --storage"),
+        ({"storage": "sqlite:///s.db", "study": "a", "force": True}, "`force` with `storage`"),
         ({"storage": "nonsense", "study": "a"}, "no address of a database"),
         ({"storage": "sqlite://", "study": "a"}, "in memory"),
     ],
@@ -315,7 +315,7 @@ def test_a_sweep_of_tolerances_needs_a_limit(tmp_path: Path):
     bundle = builders.write(tmp_path / "b.h5", preprocessing=())
     options: dict[str, Any] = {"grid": {"anchor_tolerance": "0.5,1"}, "anchors": bundle, **QUICK, "latent_dim": None}
 
-    with pytest.raises(UsageError, match="the loosest would always win: pass --anchor-limit"):
+    with pytest.raises(UsageError, match="the loosest would always win: pass `anchor_limit`"):
         sweep(ITEMS, tmp_path / "s", **options)
     with pytest.raises(UsageError, match="anchor-tolerance has no effect on a given anchor-weight"):
         sweep(ITEMS, tmp_path / "s", **{**options, "grid": {"anchor_tolerance": "0.5,1", "anchor_weight": "auto,1"}})
@@ -327,7 +327,7 @@ def test_a_sweep_of_tolerances_needs_a_limit(tmp_path: Path):
 def test_a_setting_that_one_point_has_no_use_for_is_taken_if_another_has(tmp_path: Path):
     sweep(ITEMS, tmp_path / "s", grid={"beta": "0,1"}, kl_anneal=1.0, criterion="validation-reconstruction", **QUICK)
 
-    with pytest.raises(UsageError, match="--kl-anneal has no effect beside --beta 0"):
+    with pytest.raises(UsageError, match="`kl_anneal` has no effect beside `beta=0`"):
         sweep(ITEMS, tmp_path / "t", grid={"beta": "0"}, kl_anneal=1.0, **QUICK)
 
 
@@ -377,7 +377,7 @@ def test_another_sweep_of_the_same_name_is_refused_with_what_differs(tmp_path: P
     with pytest.raises(IncompatibleError) as error:
         sweep(ITEMS[:50], tmp_path / "b", **_shared(tmp_path, grid={"beta": "0,5"}, lr=0.01))
 
-    for said in ("--grid beta: 0.0, 1.0, 2.0 there, 0.0, 5.0 here", "--lr: 0.001 there, 0.01 here", "the data: "):
+    for said in ("`grid=beta`: 0.0, 1.0, 2.0 there, 0.0, 5.0 here", "`lr`: 0.001 there, 0.01 here", "the data: "):
         assert said in str(error.value)
 
 

@@ -225,21 +225,21 @@ def test_a_network_of_ones_own_is_trained_and_loaded_only_on_request(tmp_path: P
         lambda: rosetta.latents_of("run", ITEMS),
         lambda: rosetta.compare("run", "run", data=ITEMS, allow_code="os:system"),
     ):
-        with pytest.raises(ModelError, match="--allow-code our_networks:small"):
+        with pytest.raises(ModelError, match="`allow_code='our_networks:small'`"):
             loading()
-    with pytest.raises(UsageError, match="--channels has no effect on the architecture our_networks:small"):
+    with pytest.raises(UsageError, match="`channels` has no effect on the architecture our_networks:small"):
         rosetta.train(ITEMS, "other", architecture="our_networks:small", channels=(4,), **QUICK)
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"patience": 3, "validation": 0.0}, "--patience has no effect without held-out items"),
-        ({"kl_anneal": 3.0}, "--kl-anneal has no effect beyond the last of --epochs"),
-        ({"channels": (4,)}, "--channels has no effect on the architecture dense"),
-        ({"align": True}, "--align without --anchors"),
-        ({"anchor_noise": 0.1}, "--anchor-noise without --anchors"),
-        ({"likelihood": "poisson", "precision": "learned"}, "--precision has no effect on the poisson likelihood"),
+        ({"patience": 3, "validation": 0.0}, "`patience` has no effect without held-out items"),
+        ({"kl_anneal": 3.0}, "`kl_anneal` has no effect beyond the last of `epochs`"),
+        ({"channels": (4,)}, "`channels` has no effect on the architecture dense"),
+        ({"align": True}, "`align` without `anchors`"),
+        ({"anchor_noise": 0.1}, "`anchor_noise` without `anchors`"),
+        ({"likelihood": "poisson", "precision": "learned"}, "`precision` has no effect on the poisson likelihood"),
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(tmp_path: Path, settings: dict[str, object], words: str):
@@ -341,8 +341,8 @@ def test_the_bundles_preprocessing_is_repeated_on_the_receivers_data(tmp_path: P
     ("data", "settings", "words"),
     [
         (RNG.random((60, 20)), {}, r"an item of the data has shape \(20,\) .*, the bundle has \(4, 5\)"),
-        (ITEMS, {"latent_dim": 2}, "--latent-dim is 2, but the bundle's latent space has 3"),
-        (ITEMS, {"latent_dim": 5, "align": True}, "--latent-dim 5 is more than its 3"),
+        (ITEMS, {"latent_dim": 2}, "`latent_dim` is 2, but the bundle's latent space has 3"),
+        (ITEMS, {"latent_dim": 5, "align": True}, "`latent_dim=5` is more than its 3"),
         (ITEMS * 255, {"preprocess": "standardize"}, r"says 'standardize', the bundle declares 'scale\(0, 255\)'"),
         (ITEMS * 255 * 40, {}, "ranges from .* but inputs of the bundle range from 0 to 1"),
     ],
@@ -404,7 +404,7 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path, settings: dict[
 
 
 def test_a_bernoulli_needs_inputs_between_zero_and_one(tmp_path: Path):
-    with pytest.raises(UsageError, match=r"needs inputs from 0 to 1, but these range from .*--preprocess 'scale\("):
+    with pytest.raises(UsageError, match=r"needs inputs from 0 to 1, but these range from .*`preprocess='scale\("):
         rosetta.train(ITEMS * 7, tmp_path / "run", likelihood="bernoulli", **QUICK)
 
 
@@ -418,14 +418,14 @@ def test_numbers_too_large_for_single_precision_are_refused(tmp_path: Path):
 
 def test_an_output_that_exists_is_replaced_on_request_only_and_only_if_it_is_a_run(lab: Lab, tmp_path: Path):
     rosetta.train(ITEMS, tmp_path / "run", **QUICK)
-    with pytest.raises(OutputError, match="exists already: .*--force"):
+    with pytest.raises(OutputError, match="exists already: .*`force`"):
         rosetta.train(ITEMS, tmp_path / "run", **QUICK)
     before = _weights(tmp_path / "run")
     rosetta.train(ITEMS, tmp_path / "run", force=True, seed=1, **QUICK)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years")
 
-    with pytest.raises(OutputError, match="not a run folder, so --force does not replace it"):
+    with pytest.raises(OutputError, match="not a run folder, so `force` does not replace it"):
         rosetta.train(ITEMS, tmp_path / "mine", force=True, **QUICK)
     assert _weights(tmp_path / "run") != before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mine", "run"]

@@ -123,7 +123,7 @@ def test_moments_of_something_else_are_found(lab: Lab, tmp_path: Path, name: str
         ({"model": "nowhere"}, ModelError, "nowhere"),
         ({"data": "nowhere.npy"}, RosettaError, "nowhere.npy"),
         ({"data": np.zeros((5, 3), np.float32)}, IncompatibleError, "has shape"),
-        ({"features": ["a"]}, UsageError, "without --data has no effect"),
+        ({"features": ["a"]}, UsageError, "without `data` has no effect"),
     ],
     ids=["no run", "no data", "other data", "features"],
 )

@@ -34,7 +34,7 @@ def read_private_key(path: Path, passphrase: Passphrase = None) -> Ed25519Privat
         raise SourceError(f"{path} is {what}; expected a private key, as rosetta keygen or ssh-keygen writes it")
     key = _open(data, None, path)
     if key is None and passphrase is None:
-        raise UsageError(f"{path} is encrypted: pass --passphrase-file, or sign on a terminal, which asks for it")
+        raise UsageError(f"{path} is encrypted: pass `passphrase`, or sign on a terminal, which asks for it")
     if key is None:
         words = passphrase() if callable(passphrase) else passphrase
         key = _open(data, str(words).encode() or b"\0", path)

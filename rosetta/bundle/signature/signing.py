@@ -90,7 +90,7 @@ def _signature(payload: bytes, others: list[dict[str, str]], key: Ed25519Private
     if isinstance(signature, Refusal) or len(data) > MAX_SIGNATURE_BYTES:
         raise OutputError(
             "the signature file would hold more than a reader accepts, 64 signatures or "
-            f"{MAX_SIGNATURE_BYTES:,} bytes: start a new one with --force"
+            f"{MAX_SIGNATURE_BYTES:,} bytes: start a new one with `force`"
         )
     return signature
 

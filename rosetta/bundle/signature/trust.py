@@ -35,7 +35,7 @@ def read_trust(trust_file: Path | None, key_files: Iterable[Path] = ()) -> Trust
     if not keys:
         raise UsageError(
             "no key to trust is given, and a signature is worth no more than its key: "
-            "pass --trusted-key KEY.pub or --trust-file FILE"
+            "pass `trusted_keys=KEY.pub` or `trust_file=FILE`"
         )
     return tuple(keys.values())
 

@@ -114,7 +114,7 @@ ANCHOR_TERMS = (
         lambda training, own: 0.0,
         unit="latent units, squared",
         over="anchors",
-        advice="a smaller --lr, --clip 1, or a larger --anchor-tolerance",
+        advice="a smaller `lr`, `clip=1`, or a larger `anchor_tolerance`",
     ),
     Term("anchor_decoder", "Anchors decoded", lambda training, own: training.anchor_decoder_weight, over="anchors"),
     Term("anchor_spread", "Anchors' spread", lambda training, own: training.anchor_spread_weight, over="anchors"),
@@ -129,5 +129,5 @@ def beta(training: Any, own: Any) -> float:
 
 KL = Term(
     "kl", "KL divergence, nats an item", beta, is_of_elbo=True, is_annealed=True,
-    advice="a smaller --lr, --clip 1, or --kl-anneal 10, so that the posterior is not pulled at once",
+    advice="a smaller `lr`, `clip=1`, or `kl_anneal=10`, so that the posterior is not pulled at once",
 )  # fmt: skip

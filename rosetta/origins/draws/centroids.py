@@ -27,7 +27,7 @@ def centroids(latents: LazyArray, latents_sd: LazyArray | None, rng: np.random.G
         if SHARED * n_points > len(latents):
             raise SelectionError(
                 f"{n_points} centroids of {len(latents)} items would be of fewer than {SHARED} items each: ask for at "
-                f"most {len(latents) // SHARED} points, or take another --draw"
+                f"most {len(latents) // SHARED} points, or take another `draw`"
             )
         labels = clusters_of(latents, n_points, SHARED, rng)
         total = np.zeros((n_points, latents.shape[1]))

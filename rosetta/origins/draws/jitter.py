@@ -22,8 +22,8 @@ def jitter(latents: LazyArray, latents_sd: LazyArray | None, rng: np.random.Gene
     """
     if latents_sd is None:
         raise UsageError(
-            "--draw jitter draws around items as far as the posterior's standard deviations go, and this model gives "
-            "none: take another --draw, such as moments"
+            "`draw='jitter'` draws around items as far as the posterior's standard deviations go, and this model gives "
+            "none: take another `draw`, such as moments"
         )
 
     def draw(n_points: int) -> Floats:

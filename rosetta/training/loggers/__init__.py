@@ -60,7 +60,7 @@ def library(module: str, *, extra: str, package: str) -> Any:
             warnings.simplefilter("ignore")
             return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise MissingExtraError(extra, package, f"--log {extra}") from error
+        raise MissingExtraError(extra, package, f"`log={extra!r}`") from error
 
 
 def choose_loggers(names: Iterable[str]) -> dict[str, Opener]:
@@ -186,7 +186,7 @@ def open_loggers(
             if isinstance(error, RosettaError):
                 raise
             raise OutputError(
-                f"--log {each} could not be opened ({_brief(error)}): mend that, or leave out --log {each}"
+                f"`log={each!r}` could not be opened ({_brief(error)}): mend that, or leave out `log={each!r}`"
             ) from error
     return opened
 
