@@ -16,6 +16,7 @@ from rosetta.cli.app import app, main
 import rosetta
 from rosetta.models import architectures
 from rosetta.models.likelihoods import LIKELIHOODS
+from rosetta.objectives.kinds import objectives
 from rosetta.preprocessing import steps
 from rosetta.selection import selectors
 from tests.conftest import Lab
@@ -44,8 +45,10 @@ def test_the_guide_to_training_can_be_followed(lab: Lab, tmp_path: Path):
     assert (folder / "bob-encoder.onnx").exists()
 
 
-def test_the_guide_names_every_architecture_and_likelihood():
-    assert set(re.findall(r"^\| `([a-z][a-z-]+)` \|", TRAINING, flags=re.MULTILINE)) == {*architectures, *LIKELIHOODS}
+def test_the_guide_names_every_architecture_likelihood_and_objective():
+    named = set(re.findall(r"^\| `([a-z][a-z-]+)` \|", TRAINING, flags=re.MULTILINE))
+
+    assert named == {*architectures, *LIKELIHOODS, *objectives.own()}
 
 
 @pytest.mark.slow
