@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Iterable, Sequence
 
 from rosetta.disclosure import sentences
@@ -11,6 +12,7 @@ from rosetta.disclosure.verdicts import SEVERITY, worst_of
 from rosetta.schemas.audit import AttackResult, AuditReport, DisclosureAudit, OriginAudit, PrivacyAccount, Verdict
 from rosetta.schemas.manifest import Creator, Manifest
 
+NAME = re.compile(r"`([^`\n]+)`")
 MAX_TEXT = 600  # characters of a stranger's text
 COLOURS: dict[Verdict, str] = {
     "holds items": "#b00020", "close to items": "#9a5b00", "not judged": "#44546a", "no item found": "#1d5f3a",
@@ -91,10 +93,10 @@ def steward_page(
 
 
 def _text(text: str) -> str:
-    """Return a stranger's text, cut, with what is not printable escaped, as HTML."""
+    """Return a stranger's text, cut, with what is not printable escaped, as HTML; names in backticks as code."""
     cut = text[:MAX_TEXT] + ("…" if len(text) > MAX_TEXT else "")
     printable = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in cut)
-    return html.escape(printable)
+    return NAME.sub(r"<code>\1</code>", html.escape(printable))
 
 
 def _section(title: str, body: str) -> str:

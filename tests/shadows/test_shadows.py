@@ -167,7 +167,7 @@ def test_what_cannot_be_repeated_is_said(small: tuple[np.ndarray, Path, Path], l
     rosetta.train(lab.bob, tmp_path / "bob", anchors=[lab.decoded], epochs=1, hidden=(8,))
     rosetta.distill(tmp_path / "bob", lab.bob, tmp_path / "bob.h5", pairs=32, origin="moments", **WORDS)
     for arguments, kind, message in (
-        ((bundle, items, None), UsageError, "pass its folder with --model"),
+        ((bundle, items, None), UsageError, "pass its folder with `model`"),
         ((bundle, items, lab.run), IncompatibleError, "not the model of the bundle"),
         ((bundle, items[:90], run), UsageError, "cannot repeat the training: the data is not what"),
         ((tmp_path / "bob.h5", lab.bob, tmp_path / "bob"), UsageError, "anchored to another bundle"),
