@@ -24,6 +24,7 @@ TRAIN = (
     Setting('lr_warmup', kind=float, panel='Training', help='Epochs over which the learning rate rises from 0.', shown='0'),
     Setting('clip', kind=float, panel='Training', help='Largest norm of the gradient; a longer one is scaled down.', shown='none'),
     Setting('patience', kind=int, panel='Training', help="Stop after so many epochs without a better held-out loss, and keep the best epoch's weights.", shown='none', min=1),
+    Setting('procedure', kind=str, panel='Training', help='How a step is made: joint, or aggressive, which trains the encoder ahead of the decoder.', shown='joint'),
     Setting('objective', kind=str, panel='Training', help='What is minimised: `rosetta objectives` lists what there is.', shown='vae'),
     Setting('beta', kind=float, panel='Training', help='Weight of the KL divergence.', shown='1'),
     Setting('kl_anneal', kind=float, panel='Training', help='Epochs over which that weight rises from 0.', shown='0'),

@@ -25,6 +25,7 @@ class TrainOptions(TypedDict, total=False):
     lr_warmup: float
     clip: float | None
     patience: int | None
+    procedure: str
     objective: str
     beta: float
     kl_anneal: float

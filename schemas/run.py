@@ -66,6 +66,9 @@ class TrainSettings(Record):
         TRAINING,
         shown="none",
     )
+    procedure: Text = option(
+        "joint", "How a step is made: joint, or aggressive, which trains the encoder ahead of the decoder.", TRAINING
+    )
     objective: Text = option("vae", "What is minimised: `rosetta objectives` lists what there is.", TRAINING)
     objective_settings: dict[
         Text, float | int | str | bool

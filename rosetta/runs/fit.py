@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from rosetta.errors import UsageError
 from rosetta.models.side_by_side import VAEsSideBySide
 from rosetta.models.vae import VAE
 from rosetta.objectives.balance import Anchors
@@ -20,9 +21,11 @@ from rosetta.runs.resume import document_of, refuse_differences
 from rosetta.runs.splitting import final_items, split_job
 from rosetta.schemas.run import TrainSettings
 from rosetta.training.checkpoint import load_state, save_state
+from rosetta.training.items import InMemory, Items
 from rosetta.training.loggers import Loggers
 from rosetta.training.loop import Training
 from rosetta.training.plan import Epoch, Plan, Progress
+from rosetta.training.procedures import Procedure, procedures
 from rosetta.training.programs import Program, SideBySide, SingleModel, Stacked
 from rosetta.training.saving import Interruption, SavePlan
 from rosetta.training.schedule import Schedule
@@ -130,8 +133,26 @@ def make_training(
     training = Training(
         _program(job, models, anchors, fabric), balance_of(job, each, pool), anchors, items, held_out,
         plan=plan, seeds=[s.seed for s in each], device=device, fabric=fabric,
+        procedure=_procedure(job, each, items, fabric),
     )  # fmt: skip
     return training, pool
+
+
+def _procedure(job: Job, each: Sequence[TrainSettings], items: Items, fabric: Fabric) -> Procedure:
+    """Return how steps are made, or raise UsageError where that is impossible."""
+    kind = procedures.get(job.settings.procedure)
+    if kind.needs is not None:
+        for is_so, why in (
+            (len(each) > 1, "with models that train as one program: pass `replicate_mode='sequential'`"),
+            (not isinstance(items, InMemory), "with items that stay on disk: give more `memory_gib`"),
+            (fabric.world_size > 1, "with several `devices`"),
+            (bool(job.settings.tied), "with `tied` weights, which are the encoder's and the decoder's"),
+            (not any(name.startswith("encoder.") for name, _ in new_model(job, each[0]).named_parameters()),
+             f"with the network {job.settings.architecture}, whose encoder cannot be told from its decoder"),
+        ):  # fmt: skip
+            if is_so:
+                raise UsageError(f"the procedure {job.settings.procedure} cannot be used {why}, as {kind.needs}")
+    return kind.make(each[0].seed)
 
 
 def _program(job: Job, models: Sequence[VAE], anchors: Anchors | None, fabric: Fabric) -> Program:

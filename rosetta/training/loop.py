@@ -15,6 +15,8 @@ from rosetta.training.items import Batch, Generators, Items, Share
 from rosetta.training.measuring import HeldOut, evaluate
 from rosetta.training.patience import Patience
 from rosetta.training.plan import Epoch, Plan, Progress
+from rosetta.training.procedures import Procedure
+from rosetta.training.procedures.joint import Joint
 from rosetta.training.programs import Program, clip
 
 if TYPE_CHECKING:
@@ -96,6 +98,8 @@ class Training:
         What they are measured on.
     seeds : sequence of int
         For each model, the seed of the order of items and of the noise.
+    procedure : Procedure, optional
+        How a step is made; the encoder and the decoder together, if not given.
     """
 
     def __init__(
@@ -110,11 +114,13 @@ class Training:
         seeds: Sequence[int],
         device: torch.device,
         fabric: Fabric,
+        procedure: Procedure | None = None,
     ) -> None:
         self.program, self.weighing, self.anchors, self.items, self.held_out = (
             program, weighing, anchors, items, held_out,
         )  # fmt: skip
         self.plan, self.device, self.fabric = plan, device, fabric
+        self.procedure: Procedure = procedure or Joint()
         fused = device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.Adam(program.parameters, lr=plan.schedule.lr, fused=fused)
         self.generators = [
@@ -153,6 +159,7 @@ class Training:
             self._check_weights()
             means = self.watch.means(self.program.n_models)
             self.spent_s += self.pass_s
+            self.procedure.end_epoch(self)
             on_epoch(self._epochs(means))
             self.epoch, self.step = self.epoch + 1, 0
             self.epoch_began = self.generator_states()
@@ -205,7 +212,11 @@ class Training:
         return bool(self._average(torch.tensor(float(keeper.must_stop), device=self.device)) > 0)
 
     def train_on(self, batch: Batch) -> None:
-        """Take one step."""
+        """Take one step, as the procedure makes it."""
+        self.procedure.step(self, batch)
+
+    def descend(self, batch: Batch, *, only: Callable[[str], bool] | None = None) -> dict[str, Tensor]:
+        """Move the parameters, or those whose name `only` takes, down the loss's gradient, and return its terms."""
         schedule = self.plan.schedule
         position = self.epoch - 1 + (self.watch.n_items + batch.n_items) / self.items.n_items
         if not schedule.is_constant:
@@ -218,11 +229,15 @@ class Training:
             terms |= {name: terms[name] * batch.share for name in self.weighing.over_items & terms.keys()}
         loss = self.weighing(terms, annealed=schedule.annealed(position))
         self.fabric.backward(loss.sum() if loss.ndim else loss)
+        if only is not None:
+            for name, parameter in self.program.named_parameters():
+                if not only(name):
+                    parameter.grad = None  # which the optimiser leaves as it is
         if self.plan.clip is not None:
             clip(self.program.parameters, self.plan.clip, n_models=self.program.n_models)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.watch.add(terms, batch.n_items)
+        return terms
 
     def _look(self) -> None:
         for divergence in self.watch.look():

@@ -30,6 +30,12 @@ class Program(Protocol):
     def train(self, mode: bool) -> None:
         """Turn to training, or to evaluation."""
 
+    def named_parameters(self) -> list[tuple[str, nn.Parameter]]:
+        """Return what is optimised with names, in the order of `parameters`."""
+
+    def encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return posterior means and log-variances of the one model there is, each of shape (n_items, n_dims)."""
+
     def weights(self) -> list[dict[str, Tensor]]:
         """Return each model's parameters and buffers by name, detached."""
 
@@ -65,6 +71,16 @@ class SingleModel:
         """Turn to training, or to evaluation."""
         self._wrapped.train(mode)
         self.objective.train(mode)
+
+    def named_parameters(self) -> list[tuple[str, nn.Parameter]]:
+        """Return what is optimised with names."""
+        return list(self.objective.named_parameters())
+
+    def encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return posterior means and log-variances, each of shape (n_items, n_dims)."""
+        model: Any = self.objective.model
+        mean, log_variance = model.encode(inputs)
+        return mean, log_variance
 
     def weights(self) -> list[dict[str, Tensor]]:
         """Return the parameters and buffers by name."""
@@ -112,6 +128,14 @@ class SideBySide:
     def train(self, mode: bool) -> None:
         """Turn to training, or to evaluation."""
         self.objective.train(mode)
+
+    def named_parameters(self) -> list[tuple[str, nn.Parameter]]:
+        """Return what is optimised with names."""
+        return list(self.objective.named_parameters())
+
+    def encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Refuse: there are several models."""
+        raise NotImplementedError("several models do not encode as one")
 
     def weights(self) -> list[dict[str, Tensor]]:
         """Return each model's parameters by name."""
@@ -162,6 +186,14 @@ class Stacked:
     def train(self, mode: bool) -> None:
         """Turn to training, or to evaluation."""
         self._base.train(mode)
+
+    def named_parameters(self) -> list[tuple[str, nn.Parameter]]:
+        """Return what is optimised with names."""
+        return list(self._parameters.items())
+
+    def encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Refuse: there are several models."""
+        raise NotImplementedError("several models do not encode as one")
 
     def weights(self) -> list[dict[str, Tensor]]:
         """Return each model's parameters and buffers by name."""

@@ -23,6 +23,7 @@ def capture(training: Training) -> tuple[dict[str, Tensor], dict[str, Any]]:
     _put(tensors, "weighing", training.weighing.state_dict())
     if training.anchors:
         _put(tensors, "anchors", training.anchors.state())
+    _put(tensors, "procedure", training.procedure.state())
     for model, (order, noise) in enumerate(training.epoch_began):
         _put(tensors, f"generators.{model}", {"order": order, "noise": noise})
     _put(tensors, "sums", training.watch.sums)
@@ -59,6 +60,7 @@ def restore(training: Training, tensors: Mapping[str, Tensor], numbers: Mapping[
         training.weighing.load_state_dict(_get(tensors, "weighing"))
         if training.anchors:
             training.anchors.restore(_get(tensors, "anchors"))
+        training.procedure.restore(_get(tensors, "procedure"))
         for model, generators in enumerate(training.generators):
             generators.order.set_state(tensors[f"generators.{model}.order"])
             generators.noise.set_state(tensors[f"generators.{model}.noise"])

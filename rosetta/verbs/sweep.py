@@ -28,6 +28,7 @@ from rosetta.sweeps.sharing import Sharing, sweep_shared
 from rosetta.training.devices import is_first_process, launched_processes, spoken_by_first, start
 from rosetta.training.loggers import choose_loggers
 from rosetta.training.plan import Progress
+from rosetta.training.procedures import procedures
 from rosetta.training.saving import interruptible
 from rosetta.verbs.train import ReplicateMode
 
@@ -198,6 +199,8 @@ def _mode_of(job: Job, mode: ReplicateMode, *, own: Sequence[str]) -> ReplicateM
                 f"models that differ in {own[0]} are not stacked, as it is a setting of the objective: leave "
                 "`replicate_mode` out"
             )
+        return "sequential"
+    if procedures.get(job.settings.procedure).needs is not None and mode == "auto":
         return "sequential"
     if not isinstance(job.items, Streamable):
         return mode

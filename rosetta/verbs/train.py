@@ -37,6 +37,7 @@ from rosetta.training.devices import (
 from rosetta.training.loggers import METRICS, choose_loggers
 from rosetta.training.loggers.csv import read_metrics
 from rosetta.training.plan import Progress
+from rosetta.training.procedures import procedures
 from rosetta.training.saving import interruptible
 
 UNUSUAL_VALUE = 20.0  # beyond this, inputs are probably raw numbers that were meant to be scaled
@@ -170,6 +171,8 @@ def train(
         _note_range(job.items, on_note)
     if chosen.align and start_from is None:
         on_note("`align` rotates latents that are not trained yet, which mostly does harm: it is for `start_from`")
+    if procedures.get(chosen.procedure).needs is not None and replicate_mode == "auto":
+        replicate_mode = "sequential"
     if isinstance(job.items, Streamable):
         replicate_mode = _one_after_another(
             replicate_mode, "items in memory, and these stay on disk", "give more `memory_gib`"
