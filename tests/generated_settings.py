@@ -26,7 +26,7 @@ def table() -> str:
     lines += ["from typing import Literal", "", "from .setting import Setting", ""]
     for name, record in RECORDS.items():
         lines.append(f"{name.upper()} = (")
-        lines += [f"    {_setting(field, info, panel)}," for field, info, panel in _fields(name, record)]
+        lines += [f"    {_setting(field, info, panel)}," for field, info, panel in fields_of(name, record)]
         lines.append(")")
     return "\n".join(lines) + "\n"
 
@@ -38,14 +38,14 @@ def keywords() -> str:
     for name, record in RECORDS.items():
         title = f"{name.title()}Options"
         lines += ["", f"class {title}(TypedDict, total=False):", f'    """The fields of {record.__name__}."""', ""]
-        for field, info, _ in _fields(name, record):
+        for field, info, _ in fields_of(name, record):
             kind = _python(info.annotation, field_name=field)
             lines.append(f"    {field}: {f'Required[{kind}]' if info.is_required() else kind}")
         lines.append("")
     return "\n".join(lines)
 
 
-def _fields(name: str, record: type[Record]) -> Iterator[tuple[str, FieldInfo, str | None]]:
+def fields_of(name: str, record: type[Record]) -> Iterator[tuple[str, FieldInfo, str | None]]:
     """Yield the fields of a record; of a training's, also those of every objective, with a panel of their own."""
     for field, info in record.model_fields.items():
         if field != "objective_settings":  # an objective's own, which follow one by one

@@ -39,7 +39,7 @@ ROOMS: dict[str, set[str]] = {
         "adapters", "bundle", "charts", "disclosure", "inputs", "models", "objectives", "policies", "preprocessing",
         "sources", "training", "validation",
     },
-    "sweeps": {"charts", "models", "runs", "training"},
+    "sweeps": {"charts", "models", "objectives", "runs", "training"},
     "distillation": {
         "adapters", "bundle", "disclosure", "inputs", "metrics", "origins", "policies", "preprocessing", "privacy",
         "rules", "runs", "selection", "sources",

@@ -105,8 +105,9 @@ def test_the_command_line_has_an_option_for_every_setting_and_shows_its_default(
     record = generated_settings.RECORDS[name]
     table = {each.name: each for each in getattr(settings_table, name.upper())}
 
-    assert table.keys() == record.model_fields.keys()
-    for each, field in record.model_fields.items():
+    fields = {each: field for each, field, _ in generated_settings.fields_of(name, record)}
+    assert table.keys() == fields.keys()
+    for each, field in fields.items():
         shown, default = table[each].shown, field.default
         if isinstance(default, bool):
             assert shown == ("" if default else "no-") + each.replace("_", "-") or table[each].is_flag
@@ -121,4 +122,5 @@ def test_the_keywords_of_a_verb_are_the_fields_of_its_settings(verb: str, record
     options = get_type_hints(getattr(rosetta, verb), include_extras=True)["settings"]
 
     assert get_origin(options) is Unpack
-    assert get_type_hints(get_args(options)[0]).keys() == generated_settings.RECORDS[record].model_fields.keys()
+    fields = {each for each, _, _ in generated_settings.fields_of(record, generated_settings.RECORDS[record])}
+    assert get_type_hints(get_args(options)[0]).keys() == fields

@@ -40,6 +40,7 @@ class Selector(Protocol):
 # behind points that are drawn from what all have in common: of fewer, the points' directions tell members from others
 LEAST_UNITS = {"items": 100, "groups": 10}
 LEAST_OPEN = 10  # the same, where items may be known: fewer have no covariance to speak of
+LEAST_DRAWN = 64  # in a round after the first, so that a few that are missing do not decide
 ROUNDS = 10  # how often what could not be used is drawn anew
 
 
@@ -175,10 +176,11 @@ def draw_points(sender: SenderData, n_points: int, taken: Array, draw: Callable[
         If ten rounds do not give enough.
     """
     points = np.empty((0, *sender.inputs.shape[1:]), dtype=np.float32)
-    for _ in range(ROUNDS):
-        fresh = sender.storable(draw(n_points - len(points)))
+    for number in range(ROUNDS):
+        wanted = n_points - len(points)
+        fresh = sender.storable(draw(max(wanted, LEAST_DRAWN) if number else wanted))
         fresh = fresh[new_rows(fresh, np.concatenate([taken, points]))]
-        points = np.concatenate([points, fresh])
+        points = np.concatenate([points, fresh])[:n_points]
         if len(points) == n_points:
             return points
     raise SelectionError(f"only {len(points)} different inputs could be made for {n_points} points: {advice}")

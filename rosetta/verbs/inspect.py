@@ -149,4 +149,4 @@ def _how_to_verify(signature: Signature, path: Path) -> str:
     hints = [each.keyid for each in signature.envelope.signatures if each.keyid]
     claimed = f"by {hints[0][:60]!r}, as it claims" if hints else "by a key that it does not name"
     name = shlex.quote(shown(path))
-    return f"{claimed}; not checked: rosetta verify checks {name} with the signer's public key (`trusted_keys`)"
+    return f"{claimed}; not checked. With the signer's public key: rosetta verify {name} --trusted-key KEY.pub"

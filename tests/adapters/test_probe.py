@@ -71,10 +71,10 @@ def test_what_is_no_latents_is_refused(encode: Callable[[Array], Array], expecte
 @pytest.mark.parametrize(
     ("found", "wanted", "advice"),
     [
-        ((6, 5, 3), (3, 6, 5), "--preprocess channels_first"),
-        ((3, 6, 5), (6, 5, 3), "--preprocess channels_last"),
-        ((6, 6), (36,), "--preprocess flatten"),
-        ((6, 6), (1, 6, 6), "--preprocess channels_first"),
+        ((6, 5, 3), (3, 6, 5), "`preprocess='channels_first'`"),
+        ((3, 6, 5), (6, 5, 3), "`preprocess='channels_last'`"),
+        ((6, 6), (36,), "`preprocess='flatten'`"),
+        ((6, 6), (1, 6, 6), "`preprocess='channels_first'`"),
         ((5, 6), (6, 5), r"transpose the data to \(n_items, 6, 5\)"),
         ((6, 6), (7, 7), "items that it was trained with"),
         ((7,), (4,), "looks transposed: items must lie along its first axis"),
@@ -90,9 +90,9 @@ def test_a_shape_that_does_not_fit_is_told_what_would(found: tuple[int, ...], wa
 @pytest.mark.parametrize(
     ("layer", "found", "advice"),
     [
-        (nn.Linear(36, 2), (6, 6), "--preprocess flatten"),
-        (nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten()), (6, 7, 3), "--preprocess channels_first"),
-        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), (6, 6), "--preprocess channels_first"),
+        (nn.Linear(36, 2), (6, 6), "`preprocess='flatten'`"),
+        (nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten()), (6, 7, 3), "`preprocess='channels_first'`"),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), (6, 6), "`preprocess='channels_first'`"),
         (nn.Linear(35, 2), (6, 6), "is that the shape"),
     ],
 )

@@ -336,6 +336,7 @@ def test_every_command_explains_itself(run):
         [
             "audit",
             "plant",
+            "objectives",
             "demo",
             "train",
             "distill",

@@ -171,7 +171,7 @@ def test_anothers_model_is_audited_embedded_and_compared(pt2: str, pythae: str, 
     assert {each.attack for each in found.audit.attacks} >= {"nearest latent"}
     assert (report.n_items, report.n_dims) == (N_ITEMS, 2)
     assert (np.load(tmp_path / "z.npy") == rosetta.latents_of(pt2, shop.data)).all()
-    assert rosetta.compare(pt2, pythae, data=shop.data).cka > 0
+    assert rosetta.compare(pt2, pythae, data=shop.data)["cka"].value > 0
     with pytest.raises(IncompatibleError, match="is not the model of the bundle"):
         rosetta.audit(tmp_path / "b.h5", shop.data, model=pythae)
     assert not rosetta.validate(tmp_path / "b.h5", model=pythae).valid

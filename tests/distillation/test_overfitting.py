@@ -190,7 +190,7 @@ def test_audit_held_out_says_what_is_missing(lab: Lab, tmp_path: Path):
     rosetta.train(items, tmp_path / "all", validation=0, **(SETTINGS | {"epochs": 1}))
     rosetta.train(items, tmp_path / "later", start_from=tmp_path / "all", **(SETTINGS | {"epochs": 1}))
     for run, data, more, message in (
-        (lab.run, items[1:], {}, "the data is not what the run was trained on: 721 items.*has 720.*with --held-out"),
+        (lab.run, items[1:], {}, "the data is not what the run was trained on: 721 items.*has 720.*with `held_out`"),
         (tmp_path / "all", items, {}, "the run held out none of its items"),
         (tmp_path / "later", items, {}, "the run started from another one"),
         (lab.run, items, {"held_out": items[:30]}, "two ways to give the audit items"),

@@ -235,7 +235,7 @@ def test_private_noise_is_for_a_person_with_all_items(lab: Lab, people: Path, tm
     report = _distil(lab, tmp_path / "b.h5", origin=origin, groups=f"{people}::who", on_note=notes.append, **budget)
 
     assert report.privacy[0].neighbours == "replace one group"
-    with pytest.raises(UsageError, match="0.02 is not below 1 / 90, the number of groups"):
+    with pytest.raises(UsageError, match="0.02` is not below 1 / 90, the number of groups"):
         _distil(lab, tmp_path / "c.h5", origin=origin, groups=f"{people}::who", **(budget | {"dp_delta": 0.02}))
 
 

@@ -171,7 +171,7 @@ def _halves(name: str, shape: tuple[int, ...], options: dict[str, object]) -> _H
         ("conv", (784,), "takes images, of shape .* but the items have shape"),
         ("conv", (2, 3, 4, 5), "takes images"),
         ("conv", (28, 1), "one pixel cannot be halved: take dense"),
-        ("conv", (2, 9), "are 1 × 5 before the 2. time, and one pixel cannot be halved: ask for at most 1 --channels"),
+        ("conv", (2, 9), "are 1 × 5 before the 2. time, and one pixel cannot be halved: ask for at most 1 `channels`"),
     ],
 )
 def test_items_of_another_shape_are_refused_with_the_shape_that_is_wanted(

@@ -131,7 +131,7 @@ def test_replicates_on_several_processes_come_one_after_another(tmp_path: Path, 
     ("arguments", "words"),
     [
         (("none.npy", *TRAIN), "there is no file none.npy"),
-        (("DATA", *TRAIN, "--latent-dim", 0), "latent_dim is 0"),
+        (("DATA", *TRAIN, "--sparse", 0), "sparse is 0"),
         (("DATA", *TRAIN, "--batch-size", 1), "there are 2 processes, but only 1 items in a step"),
         (("DATA", *TRAIN, "--devices", 3), "are 3 processes, but the launcher started 2: leave both out"),
         (("DATA", *TRAIN, "-o", "there"), "there is not a run folder"),
@@ -208,7 +208,7 @@ def test_a_signal_to_any_process_saves_the_state_and_all_go_on_from_it(
 
     assert first.code == (143 if 0 in told else 130)
     assert first.err == (
-        "error: stopped; what was saved is in run.unfinished: the same command with `resume` goes on from there\n"
+        "error: stopped; what was saved is in run.unfinished: the same command with --resume goes on from there\n"
     )
     assert (second.out, second.err) == ("", "")
     assert second.code == 130

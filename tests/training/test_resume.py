@@ -137,7 +137,7 @@ def test_a_signal_saves_the_state_and_says_how_to_go_on(tmp_path: Path, digits: 
     assert ended.code == code
     assert ended.out == ""
     assert ended.err == (
-        "error: stopped; what was saved is in run.unfinished: the same command with `resume` goes on from there\n"
+        "error: stopped; what was saved is in run.unfinished: the same command with --resume goes on from there\n"
     )
     _, document = load_state(tmp_path / "run.unfinished") or ({}, {})
     assert len(document["rows"][0]) == document["numbers"]["epoch"] - 1 > 0

@@ -41,5 +41,5 @@ def test_the_kl_divergence_is_brought_to_the_capacity(tmp_path: Path):
 
 
 def test_beta_has_no_effect_and_is_refused(tmp_path: Path):
-    with pytest.raises(UsageError, match="beta has no effect on the objective annealed-capacity"):
+    with pytest.raises(UsageError, match="`beta` has no effect on the objective annealed-capacity"):
         trained(tmp_path / "run", objective="annealed-capacity", beta=2.0)
