@@ -40,7 +40,7 @@ TABLE = (
     Row("audit: how well attacks did", "no", "two digits", "exact"),
     Row("audit: distances, counts, reasons", "no", "no", "exact"),
     Row("making of points: settings", "yes", "yes", "yes"),
-    Row("making of points: members behind a point", "those asked for", "those asked for", "exact"),
+    Row("making of points: members behind a point", "the number requested", "the number requested", "exact"),
     Row("making of points: other figures", "no", "two digits; counts below 5 are left out", "exact"),
     Row("training: settings", "yes", "yes", "yes"),
     Row("training: seed", "no", "no", "yes"),
